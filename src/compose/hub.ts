@@ -1,0 +1,341 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Keyring } from '../access/keyring.ts'
+import type { OriginPolicy } from '../access/origin.ts'
+import { handleApi } from '../api/api.ts'
+import type { HubInsight } from '../api/server-views.ts'
+import { type HubError, toHubError } from '../domain/errors.ts'
+import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
+import { LocalFleet } from '../fleet/worker/local-fleet.ts'
+import type { Holder, ServerEvents } from '../fleet/worker/local-server.ts'
+import { Catalogs, type ListingStore } from '../gateway/catalog/catalogs.ts'
+import { LIST_KINDS, type ListKind } from '../gateway/catalog/listing.ts'
+import { Asks } from '../gateway/dispatch/asks.ts'
+import { Dispatcher } from '../gateway/dispatch/dispatcher.ts'
+import { Inbound } from '../gateway/dispatch/inbound.ts'
+import { Relay } from '../gateway/dispatch/relay.ts'
+import { SharedState } from '../gateway/dispatch/shared-state.ts'
+import { Traffic } from '../gateway/dispatch/traffic.ts'
+import { Turns } from '../gateway/dispatch/turns.ts'
+import { Front } from '../gateway/front/front.ts'
+import type { Session } from '../gateway/sessions/session.ts'
+import { SessionTable, unknownSession } from '../gateway/sessions/session-table.ts'
+import type { BackoffPolicy } from '../kernel/backoff.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Logger } from '../kernel/logger.ts'
+import type { Random } from '../kernel/random.ts'
+import { Semaphore } from '../kernel/semaphore.ts'
+import { TaskGroup } from '../kernel/task-group.ts'
+import { VERSION } from '../kernel/version.ts'
+import { LATEST_2025 } from '../mcp/eras.ts'
+import { NOTIFICATION } from '../mcp/methods.ts'
+import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
+
+export interface HubTuning {
+  readonly startConcurrency: number
+  readonly backoff: BackoffPolicy
+  /** How long a call waits for a server that is just starting, ms. */
+  readonly waitForServerMs: number
+  /** How long calls may go on when their server is replaced, ms. */
+  readonly drainMs: number
+  /** How long a first client waits for servers whose lists nobody has seen yet, ms. */
+  readonly firstLookMs: number
+  readonly maxSessions: number
+}
+
+export interface HubDeps {
+  readonly settings: HubSettings
+  readonly store: ListingStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly tuning: HubTuning
+  readonly originPolicy: OriginPolicy
+  /** Whether requests without a key may pass while no key is configured. */
+  readonly openWithoutKeys: boolean
+  factory(spec: ServerSpec): UpstreamFactory
+  onServerState(server: string): void
+}
+
+/** What the hub declares to servers that it shares between clients: all that it can bring to one client or another. */
+const SHARED_IDENTITY: ClientIdentity = {
+  protocolVersion: LATEST_2025,
+  clientInfo: { name: 'flotilla', version: VERSION },
+  capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} },
+}
+
+const CHANGE_HINT: Readonly<Record<ListKind, string>> = {
+  tools: NOTIFICATION.toolsChanged,
+  prompts: NOTIFICATION.promptsChanged,
+  resources: NOTIFICATION.resourcesChanged,
+  templates: NOTIFICATION.resourcesChanged,
+}
+
+/** A standalone hub: front, gateway and fleet in one process, wired together. */
+export class Hub {
+  readonly #deps: HubDeps
+  readonly #tasks: TaskGroup
+  readonly #fleet: LocalFleet
+  readonly #catalogs: Catalogs
+  readonly #sessions: SessionTable
+  readonly #shared = new SharedState()
+  readonly #asks: Asks
+  readonly #relay: Relay
+  readonly #inbound: Inbound
+  readonly #front: Front
+  readonly #identities = new Map<string, ClientIdentity>()
+  #settings: HubSettings
+  #keyring: Keyring
+  #stopping = false
+
+  constructor(deps: HubDeps) {
+    const { clock, log, random } = deps
+    this.#deps = deps
+    this.#settings = deps.settings
+    this.#keyring = this.#makeKeyring()
+    this.#tasks = new TaskGroup(log)
+    const traffic = new Traffic()
+    const turns = new Turns(traffic, clock)
+    this.#asks = new Asks({ traffic, turns, clock, log })
+    this.#fleet = this.#makeFleet()
+    this.#catalogs = new Catalogs(deps.settings, {
+      ...deps,
+      tasks: this.#tasks,
+      firstLookMs: deps.tuning.firstLookMs,
+      onChange: (server, kinds) => this.#hintChange((servers) => servers.has(server), kinds),
+    })
+    this.#sessions = new SessionTable({
+      clock,
+      timeoutMs: () => this.#settings.sessionTimeoutMs,
+      maxSessions: deps.tuning.maxSessions,
+      onEnd: (session) => this.#sessionEnded(session),
+    })
+    const shared = this.#shared
+    const servers = this.#fleet
+    this.#relay = new Relay({
+      servers,
+      traffic,
+      turns,
+      shared,
+      log,
+      spec: (name) => this.#settings.servers.get(name),
+    })
+    this.#inbound = new Inbound({
+      asks: this.#asks,
+      traffic,
+      shared,
+      log,
+      listChanged: (server, upstream, kinds) => this.#catalogs.listChanged(server, upstream, kinds),
+      sessions: () => this.#sessions.all(),
+    })
+    const catalogs = this.#catalogs
+    const dispatcher = new Dispatcher({
+      catalogs,
+      servers,
+      relay: this.#relay,
+      asks: this.#asks,
+      shared,
+      clock,
+      log,
+    })
+    this.#front = new Front({
+      dispatcher,
+      catalogs,
+      servers,
+      sessions: this.#sessions,
+      clock,
+      random,
+      log,
+      originPolicy: deps.originPolicy,
+      settings: () => this.#settings,
+      keyring: () => this.#keyring,
+      stopping: () => this.#stopping,
+      intern: (identity) => this.#intern(identity),
+      other: (request, response, path) => handleApi(this.insight, request, response, path),
+    })
+  }
+
+  /** Loads what the last run has left and starts the servers; returns at once. */
+  async start(): Promise<void> {
+    await this.#catalogs.apply(this.#settings)
+    this.#fleet.apply(this.#settings.servers)
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.#front.handle(request, response)
+  }
+
+  /** Makes new settings the valid ones: servers that did not change go on undisturbed. */
+  async apply(settings: HubSettings): Promise<void> {
+    const before = this.#settings
+    this.#settings = settings
+    this.#keyring = this.#makeKeyring()
+    await this.#catalogs.apply(settings)
+    this.#fleet.apply(settings.servers)
+    this.#endForeignSessions()
+    if (shownDiffers(before, settings)) this.#hintChange(() => true, LIST_KINDS)
+  }
+
+  get insight(): HubInsight {
+    return {
+      settings: () => this.#settings,
+      report: (server) => this.#fleet.report(server),
+      listing: (server) => this.#catalogs.listing(server),
+      freshness: (server) => this.#catalogs.freshness(server),
+      complaints: (server) => this.#catalogs.complaints(server),
+      monotonic: () => this.#deps.clock.monotonic(),
+      now: () => this.#deps.clock.now(),
+      stopping: () => this.#stopping,
+    }
+  }
+
+  /** Whether any client's call is on its way. */
+  get busy(): boolean {
+    for (const session of this.#sessions.all()) if (session.busy) return true
+    return false
+  }
+
+  /** Takes no new sessions from now on. */
+  refuseNewSessions(): void {
+    this.#stopping = true
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true
+    this.#sessions.close()
+    await this.#fleet.close()
+    await this.#tasks.close()
+  }
+
+  #makeKeyring(): Keyring {
+    const { keys, bearerAuth } = this.#settings
+    return new Keyring(keys, this.#deps.openWithoutKeys && (keys.length === 0 || !bearerAuth))
+  }
+
+  #makeFleet(): LocalFleet {
+    const { tuning } = this.#deps
+    return new LocalFleet({
+      ...this.#deps,
+      identity: SHARED_IDENTITY,
+      events: this.#serverEvents(),
+      startGate: new Semaphore(tuning.startConcurrency),
+      backoff: tuning.backoff,
+      waitMs: tuning.waitForServerMs,
+      drainMs: tuning.drainMs,
+    })
+  }
+
+  #serverEvents(): ServerEvents {
+    return {
+      inbound: (server, holder) => this.#inboundFor(server, holder),
+      up: (server, upstream) => {
+        this.#catalogs.serverUp(server, upstream)
+        this.#restore(server, upstream)
+      },
+      down: (server, _upstream, reason) => {
+        this.#deps.log.warn({ server, reason: reason.message }, 'a server is down')
+      },
+      stateChanged: (server) => {
+        const state = this.#fleet.report(server)?.state.kind
+        if (state === 'failed' || state === 'terminated') this.#catalogs.serverDown(server)
+        this.#deps.onServerState(server)
+      },
+    }
+  }
+
+  #inboundFor(server: string, holder: Holder | undefined): InboundHandler {
+    let current: Upstream | undefined
+    const owner = () => (holder ? this.#sessions.get(holder.id) : undefined)
+    return {
+      opened: (upstream) => {
+        current = upstream
+      },
+      request: (request, related) => {
+        if (!current) return
+        const question = { server, upstream: current, request }
+        const session = owner()
+        if (session) this.#asks.fromOwn(question, session)
+        else this.#asks.fromShared(question, related)
+      },
+      notification: (notification, related) => {
+        if (current)
+          this.#inbound.notification(notification, { server, upstream: current, owner: owner(), related })
+      },
+    }
+  }
+
+  #restore(server: string, upstream: Upstream): void {
+    const spec = this.#settings.servers.get(server)
+    if (!spec) return
+    this.#tasks.run(`restore ${server}`, async () => {
+      const told = await Promise.allSettled(this.#shared.restore(server, upstream, spec.call))
+      for (const outcome of told)
+        if (outcome.status === 'rejected')
+          this.#deps.log.warn(
+            { server, err: outcome.reason },
+            'a subscription or log level could not be restored',
+          )
+    })
+  }
+
+  #sessionEnded(session: Session): void {
+    for (const call of [...session.inFlight.values()]) call.cancel('the session has ended')
+    this.#asks.abandon(session)
+    for (const { server, uri } of this.#shared.drop(session)) this.#relay.unsubscribe(server, uri)
+    this.#fleet.release(session.id)
+  }
+
+  /** Tells sessions whose endpoint shows the servers in question. */
+  #hintChange(concerns: (servers: ReadonlySet<string>) => boolean, kinds: readonly ListKind[]): void {
+    const methods = new Set(kinds.map((kind) => CHANGE_HINT[kind]))
+    for (const session of this.#sessions.all()) {
+      const shown = this.#catalogs.endpoint(session.endpoint, session.principal.scope).view.servers
+      if (concerns(shown)) for (const method of methods) session.stream.hint(method)
+    }
+  }
+
+  /** Sessions whose endpoint or key is gone under the new settings. */
+  #endForeignSessions(): void {
+    for (const session of [...this.#sessions.all()]) {
+      const reason = this.#whyGone(session)
+      if (reason) this.#sessions.end(session, reason)
+    }
+  }
+
+  #whyGone(session: Session): HubError | undefined {
+    try {
+      if (!this.#keyring.knows(session.principal)) return unknownSession()
+      this.#catalogs.endpoint(session.endpoint, session.principal.scope)
+      return undefined
+    } catch (error) {
+      return toHubError(error)
+    }
+  }
+
+  #intern(identity: ClientIdentity): ClientIdentity {
+    const key = JSON.stringify(identity)
+    const known = this.#identities.get(key)
+    if (known) return known
+    // Identities come from outside: a client that makes up a new one each time must not fill the memory.
+    if (this.#identities.size >= MAX_IDENTITIES) this.#identities.clear()
+    this.#identities.set(key, identity)
+    return identity
+  }
+}
+
+const MAX_IDENTITIES = 1_000
+
+function shownDiffers(a: HubSettings, b: HubSettings): boolean {
+  return essence(a) !== essence(b)
+}
+
+/** What of the settings decides what clients see. */
+function essence(settings: HubSettings): string {
+  const plain = (_key: string, value: unknown) =>
+    value instanceof Map || value instanceof Set ? [...value] : value
+  const servers = [...settings.servers.values()].map(({ name, enabled, overrides }) => ({
+    name,
+    enabled,
+    overrides,
+  }))
+  return JSON.stringify([servers, settings.groups, settings.nameSeparator], plain)
+}

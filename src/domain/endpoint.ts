@@ -1,0 +1,11 @@
+/**
+ * What a client connects to, as its path says it: `/mcp` is `all`; `/mcp/<name>` a group or a server, decided anew by
+ * the settings of the moment.
+ */
+export type EndpointName = { readonly kind: 'all' } | { readonly kind: 'named'; readonly name: string }
+
+export const ALL: EndpointName = { kind: 'all' }
+
+export function endpointPath(endpoint: EndpointName): string {
+  return endpoint.kind === 'all' ? '/mcp' : `/mcp/${encodeURIComponent(endpoint.name)}`
+}

@@ -1,0 +1,99 @@
+/** How one MCP server is reached or started, with everything filled in and every `${VAR}` expanded. */
+export interface ServerSpec {
+  readonly name: string
+  readonly enabled: boolean
+  readonly description: string | undefined
+  readonly transport: TransportSpec
+  readonly isolation: Isolation
+  /** Stop the process after `idleTimeoutMs` without a call and start it again with the next call. */
+  readonly startOnDemand: boolean
+  /** 0 = never. */
+  readonly idleTimeoutMs: number
+  readonly call: CallLimits
+  readonly overrides: Overrides
+}
+
+export type TransportSpec = StdioSpec | HttpSpec
+
+export interface StdioSpec {
+  readonly kind: 'stdio'
+  readonly command: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string | undefined
+}
+
+export interface HttpSpec {
+  /** `auto` tries streamable HTTP first and falls back to the older HTTP+SSE pair. */
+  readonly kind: 'streamable-http' | 'sse' | 'auto'
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** `shared`: one upstream for everybody. `session`: one for each client session. */
+export type Isolation = 'shared' | 'session'
+
+export interface CallLimits {
+  /** A call fails when the server has been silent this long. */
+  readonly timeoutMs: number
+  /** Progress notifications start `timeoutMs` anew. */
+  readonly resetTimeoutOnProgress: boolean
+  /** A call fails after this long, progress or not. 0 = no such limit. */
+  readonly maxTotalTimeoutMs: number
+}
+
+/** What the operator changed about single items. Keys are the server's own names (tools, prompts) or URIs (resources). */
+export interface Overrides {
+  readonly tools: ReadonlyMap<string, ItemOverride>
+  readonly prompts: ReadonlyMap<string, ItemOverride>
+  readonly resources: ReadonlyMap<string, ItemOverride>
+}
+
+export interface ItemOverride {
+  readonly enabled: boolean
+  readonly description: string | undefined
+}
+
+/** A named choice of servers and of what each of them shows. */
+export interface GroupSpec {
+  readonly id: string
+  readonly name: string
+  readonly members: readonly GroupMember[]
+}
+
+export interface GroupMember {
+  readonly server: string
+  /** Replaces the server's name in exposed names. */
+  readonly alias: string | undefined
+  readonly tools: Selection
+  readonly prompts: Selection
+  readonly resources: Selection
+}
+
+export type Selection = 'all' | ReadonlySet<string>
+
+export interface KeySpec {
+  readonly id: string
+  readonly name: string
+  readonly token: string
+  readonly scope: KeyScope
+}
+
+export type KeyScope =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'some'; readonly groups: ReadonlySet<string>; readonly servers: ReadonlySet<string> }
+
+/** The part of the settings document that runs the hub: checked, complete, expanded. Never written back. */
+export interface HubSettings {
+  readonly servers: ReadonlyMap<string, ServerSpec>
+  readonly groups: readonly GroupSpec[]
+  readonly keys: readonly KeySpec[]
+  /** `false` only when the operator switched bearer authentication off. */
+  readonly bearerAuth: boolean
+  readonly bearerHeader: string
+  readonly nameSeparator: string
+  readonly globalEndpoint: boolean
+  readonly groupsByName: boolean
+  readonly bodyLimitBytes: number
+  readonly sessionTimeoutMs: number
+}

@@ -1,0 +1,189 @@
+import { HubError, messageOf } from '../../domain/errors.ts'
+import type { ServerSpec } from '../../domain/server-spec.ts'
+import type { BackoffPolicy } from '../../kernel/backoff.ts'
+import { type Clock, sleep } from '../../kernel/clock.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import type { Random } from '../../kernel/random.ts'
+import type { Semaphore } from '../../kernel/semaphore.ts'
+import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../../upstream/upstream.ts'
+import { Replica } from './replica.ts'
+import type { ReplicaState } from './replica-state.ts'
+
+/** Whoever has an upstream of its own under isolation `session`: a client session. */
+export interface Holder {
+  readonly id: string
+  readonly identity: ClientIdentity
+}
+
+export interface ServerEvents {
+  /** Who takes what the server says unasked; `holder` is undefined for the shared upstream. */
+  inbound(server: string, holder: Holder | undefined): InboundHandler
+  /** The shared upstream is up (again): its lists and state need a look. */
+  up(server: string, upstream: Upstream): void
+  /** An upstream has ended; whatever was bound to it is void. */
+  down(server: string, upstream: Upstream, reason: HubError): void
+  stateChanged(server: string): void
+}
+
+export interface LocalServerDeps {
+  readonly factory: UpstreamFactory
+  /** How the hub introduces itself where it asks for itself or for everybody. */
+  readonly identity: ClientIdentity
+  readonly events: ServerEvents
+  readonly startGate: Semaphore
+  readonly backoff: BackoffPolicy
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  /** How long a call waits for a server that is just starting. */
+  readonly waitMs: number
+  /** How long calls in flight may go on when the server is replaced or removed. */
+  readonly drainMs: number
+}
+
+/** Under isolation `session` the shared upstream only serves to read the lists; it may go soon after. */
+const DISCOVERY_IDLE_MS = 10_000
+const DRAIN_LOOK_MS = 50
+
+/** One configured server on this node: its shared replica, and the upstreams of single sessions. */
+export class LocalServer {
+  readonly spec: ServerSpec
+  readonly #deps: LocalServerDeps
+  readonly #replica: Replica
+  readonly #held = new Map<string, Promise<Upstream>>()
+  readonly #abort = new AbortController()
+
+  constructor(spec: ServerSpec, deps: LocalServerDeps) {
+    this.spec = spec
+    this.#deps = deps
+    const { events } = deps
+    this.#replica = new Replica(
+      {
+        ...deps,
+        server: spec.name,
+        inbound: () => events.inbound(spec.name, undefined),
+        onState: (state) => this.#stateChanged(state),
+      },
+      { idleTimeoutMs: sharedIdleTimeout(spec) },
+    )
+  }
+
+  get state(): ReplicaState {
+    return this.#replica.state
+  }
+
+  get sessionUpstreams(): number {
+    return this.#held.size
+  }
+
+  stderr(): readonly string[] {
+    return this.#deps.factory.stderr()
+  }
+
+  start(): void {
+    this.#replica.start()
+  }
+
+  /** The upstream for `holder`, at once where it runs already. Without a holder: the shared one. */
+  upstream(holder: Holder | undefined): Upstream | Promise<Upstream> {
+    if (holder && this.spec.isolation === 'session') return this.#heldBy(holder)
+    const { state } = this.#replica
+    return state.kind === 'running' ? state.upstream : this.#replica.upstream(this.#deps.waitMs)
+  }
+
+  /** Tries a failed server now. */
+  wake(): void {
+    this.#replica.wake()
+  }
+
+  async release(holderId: string): Promise<void> {
+    const held = this.#held.get(holderId)
+    this.#held.delete(holderId)
+    const upstream = await held?.catch(() => undefined)
+    await upstream?.close()
+  }
+
+  /** Ends everything; with `drain`, calls in flight get `drainMs` to finish first. */
+  async stop({ drain }: { drain: boolean }): Promise<void> {
+    if (drain) await this.#drained()
+    this.#abort.abort()
+    await Promise.all([this.#replica.stop(), ...[...this.#held.keys()].map((id) => this.release(id))])
+  }
+
+  #heldBy(holder: Holder): Promise<Upstream> {
+    const existing = this.#held.get(holder.id)
+    if (existing) return existing
+    const opening = this.#openFor(holder)
+    this.#held.set(holder.id, opening)
+    const forget = () => {
+      if (this.#held.get(holder.id) === opening) this.#held.delete(holder.id)
+    }
+    opening.then((upstream) => {
+      void upstream.closed.then((reason) => {
+        forget()
+        this.#deps.events.down(this.spec.name, upstream, reason)
+      })
+      if (this.spec.idleTimeoutMs > 0) void this.#closeWhenIdle(upstream)
+    }, forget)
+    return opening
+  }
+
+  async #openFor(holder: Holder): Promise<Upstream> {
+    const release = await this.#deps.startGate.acquire()
+    try {
+      const inbound = this.#deps.events.inbound(this.spec.name, holder)
+      return await this.#deps.factory.open(holder.identity, inbound, this.#abort.signal)
+    } catch (cause) {
+      throw new HubError(
+        'server.unavailable',
+        `Server "${this.spec.name}" cannot be started: ${messageOf(cause)}`,
+        {
+          cause,
+          data: { server: this.spec.name },
+        },
+      )
+    } finally {
+      release()
+    }
+  }
+
+  async #closeWhenIdle(upstream: Upstream): Promise<void> {
+    const { clock } = this.#deps
+    const { idleTimeoutMs } = this.spec
+    const ended = new AbortController()
+    void upstream.closed.then(() => ended.abort())
+    while (!ended.signal.aborted) {
+      const idleFor = upstream.idleSince === undefined ? 0 : clock.monotonic() - upstream.idleSince
+      if (idleFor >= idleTimeoutMs) return upstream.close()
+      await sleep(clock, idleTimeoutMs - idleFor, ended.signal)
+    }
+  }
+
+  async #drained(): Promise<void> {
+    const { clock, drainMs } = this.#deps
+    const deadline = clock.monotonic() + drainMs
+    while (clock.monotonic() < deadline && (await this.#busy())) await sleep(clock, DRAIN_LOOK_MS)
+  }
+
+  async #busy(): Promise<boolean> {
+    const { state } = this.#replica
+    if (state.kind === 'running' && state.upstream.idleSince === undefined) return true
+    const held = await Promise.all([...this.#held.values()].map((opening) => opening.catch(() => undefined)))
+    return held.some((upstream) => upstream !== undefined && upstream.idleSince === undefined)
+  }
+
+  #stateChanged(state: ReplicaState): void {
+    const { events } = this.#deps
+    const { name } = this.spec
+    if (state.kind === 'running') {
+      void state.upstream.closed.then((reason) => events.down(name, state.upstream, reason))
+      events.up(name, state.upstream)
+    }
+    events.stateChanged(name)
+  }
+}
+
+function sharedIdleTimeout(spec: ServerSpec): number {
+  if (spec.isolation === 'session') return DISCOVERY_IDLE_MS
+  return spec.startOnDemand ? spec.idleTimeoutMs : 0
+}

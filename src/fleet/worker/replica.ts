@@ -1,0 +1,204 @@
+import { HubError, toHubError } from '../../domain/errors.ts'
+import type { BackoffPolicy } from '../../kernel/backoff.ts'
+import { type Clock, sleep } from '../../kernel/clock.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import type { Random } from '../../kernel/random.ts'
+import type { Semaphore } from '../../kernel/semaphore.ts'
+import { TaskGroup } from '../../kernel/task-group.ts'
+import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../../upstream/upstream.ts'
+import { afterFailure, type ReplicaState } from './replica-state.ts'
+
+export interface ReplicaDeps {
+  readonly server: string
+  readonly factory: UpstreamFactory
+  readonly identity: ClientIdentity
+  /** A new one for each upstream. */
+  inbound(): InboundHandler
+  readonly backoff: BackoffPolicy
+  /** Bounds how many servers start at the same time. */
+  readonly startGate: Semaphore
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly onState: (state: ReplicaState) => void
+}
+
+export interface ReplicaMode {
+  /** Sleep after this long without a call, and wake with the next. 0 = run always. */
+  readonly idleTimeoutMs: number
+}
+
+/** Keeps one upstream running: starts it, sees its end, starts it again with capped exponential backoff. */
+export class Replica {
+  readonly #deps: ReplicaDeps
+  readonly #mode: ReplicaMode
+  readonly #tasks: TaskGroup
+  readonly #waiting = new Set<() => void>()
+  #state: ReplicaState = { kind: 'pending' }
+  #wake: (() => void) | undefined
+
+  constructor(deps: ReplicaDeps, mode: ReplicaMode) {
+    this.#deps = deps
+    this.#mode = mode
+    this.#tasks = new TaskGroup(deps.log)
+  }
+
+  get state(): ReplicaState {
+    return this.#state
+  }
+
+  start(): void {
+    this.#tasks.run('replica', (signal) => this.#live(signal))
+  }
+
+  /**
+   * The running upstream. Waits up to `waitMs` for one that starts or is about to; a server whose next try lies
+   * farther ahead fails at once.
+   * @throws HubError `server.unavailable`, with the state and its reason
+   */
+  async upstream(waitMs: number): Promise<Upstream> {
+    const deadline = this.#deps.clock.monotonic() + waitMs
+    for (;;) {
+      const state = this.#state
+      const now = this.#deps.clock.monotonic()
+      if (state.kind === 'running') return state.upstream
+      if (state.kind === 'asleep') this.#wake?.()
+      const hopeless = state.kind === 'terminated' || (state.kind === 'failed' && state.retryAt > deadline)
+      if (hopeless || now >= deadline) throw unavailable(this.#deps.server, state, now)
+      await this.#stateChange(deadline - now)
+    }
+  }
+
+  /** Starts a failed or sleeping replica now instead of at its time. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  async stop(): Promise<void> {
+    const { state } = this
+    if (state.kind === 'running') await state.upstream.close()
+    await this.#tasks.close()
+    this.#enter({ kind: 'terminated' })
+  }
+
+  async #live(signal: AbortSignal): Promise<void> {
+    let failures = 0
+    while (!signal.aborted) {
+      let startedAt = this.#deps.clock.monotonic()
+      try {
+        const upstream = await this.#open(signal)
+        startedAt = this.#deps.clock.monotonic()
+        this.#enter({ kind: 'running', since: startedAt, upstream })
+        const end = await this.#untilEnd(upstream, signal)
+        if (end === 'idle') {
+          failures = 0
+          await this.#sleepUntilWoken(signal)
+          continue
+        }
+        throw end
+      } catch (error) {
+        if (signal.aborted) return
+        const now = this.#deps.clock.monotonic()
+        const ranForMs = this.#state.kind === 'running' ? now - startedAt : 0
+        const failed = afterFailure(
+          toHubError(error),
+          { failures, ranForMs },
+          now,
+          this.#deps.backoff,
+          this.#deps.random.fraction(),
+        )
+        failures = failed.failures
+        this.#enter(failed)
+        await this.#pause(failed.retryAt - now, signal)
+      }
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<Upstream> {
+    const { startGate, factory, identity, inbound, clock } = this.#deps
+    const release = await startGate.acquire()
+    try {
+      signal.throwIfAborted()
+      this.#enter({ kind: 'starting', since: clock.monotonic() })
+      return await factory.open(identity, inbound(), signal)
+    } finally {
+      release()
+    }
+  }
+
+  /** Waits for the upstream's end; closes it first when it was idle too long or the replica stops. */
+  async #untilEnd(upstream: Upstream, signal: AbortSignal): Promise<HubError | 'idle'> {
+    const { idleTimeoutMs } = this.#mode
+    for (;;) {
+      if (signal.aborted) {
+        await upstream.close()
+        return upstream.closed
+      }
+      if (idleTimeoutMs === 0) return upstream.closed
+      const idleFor = upstream.idleSince === undefined ? 0 : this.#deps.clock.monotonic() - upstream.idleSince
+      if (idleFor >= idleTimeoutMs) {
+        await upstream.close()
+        return 'idle'
+      }
+      const look = new AbortController()
+      const ended = await Promise.race([
+        upstream.closed,
+        sleep(this.#deps.clock, idleTimeoutMs - idleFor, look.signal),
+      ])
+      look.abort()
+      if (ended) return ended
+    }
+  }
+
+  async #sleepUntilWoken(signal: AbortSignal): Promise<void> {
+    this.#enter({ kind: 'asleep' })
+    await this.#pause(undefined, signal)
+  }
+
+  /** Waits `ms` (or for ever), until woken or stopped. */
+  async #pause(ms: number | undefined, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    const either = AbortSignal.any([signal, woken.signal])
+    if (ms !== undefined) await sleep(this.#deps.clock, ms, either)
+    else if (!either.aborted)
+      await new Promise<void>((resolve) => either.addEventListener('abort', () => resolve(), { once: true }))
+    this.#wake = undefined
+  }
+
+  #enter(state: ReplicaState): void {
+    this.#state = state
+    this.#deps.onState(state)
+    for (const waiting of [...this.#waiting]) waiting()
+  }
+
+  #stateChange(maxMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        timer.stop()
+        this.#waiting.delete(finish)
+        resolve()
+      }
+      const timer = this.#deps.clock.after(maxMs, finish)
+      this.#waiting.add(finish)
+    })
+  }
+}
+
+export function unavailable(server: string, state: ReplicaState, now: number): HubError {
+  if (state.kind === 'failed') {
+    const seconds = Math.max(0, Math.ceil((state.retryAt - now) / 1000))
+    return new HubError('server.unavailable', `Server "${server}" is down: ${state.error.message}`, {
+      cause: state.error,
+      data: { server, state: 'failed', failures: state.failures },
+      retryAfter: Math.max(1, seconds),
+      cure: `The hub tries again in ${seconds} s (failure ${state.failures} in a row).`,
+    })
+  }
+  const what = state.kind === 'terminated' ? 'was stopped or removed' : 'is still starting'
+  return new HubError('server.unavailable', `Server "${server}" ${what}.`, {
+    data: { server, state: state.kind },
+    retryAfter: 1,
+    cure: 'Try again in a moment.',
+  })
+}

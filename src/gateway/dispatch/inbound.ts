@@ -1,0 +1,121 @@
+import type { Logger } from '../../kernel/logger.ts'
+import { encodeNotification, type RpcNotification } from '../../mcp/json-rpc.ts'
+import { NOTIFICATION, reachesLevel } from '../../mcp/methods.ts'
+import type { PendingCall, Upstream } from '../../upstream/upstream.ts'
+import type { ListKind } from '../catalog/listing.ts'
+import type { InFlight, Session } from '../sessions/session.ts'
+import type { Asks } from './asks.ts'
+import { attribute } from './attribution.ts'
+import type { SharedState } from './shared-state.ts'
+import type { Traffic } from './traffic.ts'
+
+interface InboundDeps {
+  readonly asks: Asks
+  readonly traffic: Traffic
+  readonly shared: SharedState
+  readonly log: Logger
+  /** A server's lists have changed. */
+  listChanged(server: string, upstream: Upstream, kinds: readonly ListKind[]): void
+  sessions(): Iterable<Session>
+}
+
+/** A notification and where it came from. `owner` is the session that has this upstream for itself. */
+export interface Arrival {
+  readonly server: string
+  readonly upstream: Upstream
+  readonly owner: Session | undefined
+  readonly related: PendingCall | undefined
+}
+
+const CHANGED_LISTS: ReadonlyMap<string, readonly ListKind[]> = new Map([
+  [NOTIFICATION.toolsChanged, ['tools']],
+  [NOTIFICATION.promptsChanged, ['prompts']],
+  [NOTIFICATION.resourcesChanged, ['resources', 'templates']],
+])
+
+/** Sends what servers say unasked to those whom it concerns, and to nobody else. */
+export class Inbound {
+  readonly #deps: InboundDeps
+
+  constructor(deps: InboundDeps) {
+    this.#deps = deps
+  }
+
+  notification(notification: RpcNotification, arrival: Arrival): void {
+    const lists = CHANGED_LISTS.get(notification.method)
+    if (lists) return this.#listsChanged(notification, arrival, lists)
+    switch (notification.method) {
+      case NOTIFICATION.cancelled:
+        return this.#deps.asks.withdrawn(arrival.upstream, notification, this.#deps.sessions())
+      case NOTIFICATION.resourceUpdated:
+        return this.#updated(notification, arrival)
+      case NOTIFICATION.message:
+        return this.#logged(notification, arrival)
+      default:
+        return this.#other(notification, arrival)
+    }
+  }
+
+  #listsChanged(notification: RpcNotification, arrival: Arrival, lists: readonly ListKind[]): void {
+    // What one session's own server shows is that session's business only.
+    if (arrival.owner) arrival.owner.stream.hint(notification.method)
+    else this.#deps.listChanged(arrival.server, arrival.upstream, lists)
+  }
+
+  #updated(notification: RpcNotification, { server, owner }: Arrival): void {
+    const uri = notification.params?.['uri']
+    const bytes = encodeNotification(notification.method, notification.body)
+    if (owner) owner.stream.unrelated(bytes)
+    else if (typeof uri === 'string')
+      for (const session of new Set(this.#deps.shared.subscribers(server, uri)))
+        session.stream.unrelated(bytes)
+  }
+
+  #logged(notification: RpcNotification, arrival: Arrival): void {
+    const bytes = encodeNotification(notification.method, notification.body)
+    const level = notification.params?.['level']
+    if (arrival.owner) return deliver(arrival.owner, this.#callOf(arrival), bytes)
+    const call = this.#callOf(arrival)
+    if (call) {
+      if (reachesLevel(level, this.#threshold(call.session, arrival.server)))
+        deliver(call.session, call, bytes)
+      return
+    }
+    if (attribute(this.#deps.traffic.of(arrival.upstream)).kind === 'ambiguous') {
+      // Calls of several clients are in flight and it belongs to one of them: showing it to the others would be a leak.
+      this.#deps.log.debug({ server: arrival.server }, 'a log message could not be attributed to one client')
+      return
+    }
+    for (const session of this.#deps.shared.listeners(arrival.server))
+      if (session.logLevel && reachesLevel(level, session.logLevel)) session.stream.unrelated(bytes)
+  }
+
+  /** A session that set no level gets what the server sends by itself, not what another session asked for. */
+  #threshold(session: Session, server: string): NonNullable<Session['logLevel']> {
+    return session.logLevel ?? (this.#deps.shared.level(server) ? 'info' : 'debug')
+  }
+
+  #other(notification: RpcNotification, arrival: Arrival): void {
+    const call = this.#callOf(arrival)
+    const session = arrival.owner ?? call?.session
+    if (session) deliver(session, call, encodeNotification(notification.method, notification.body))
+    else
+      this.#deps.log.debug(
+        { server: arrival.server, method: notification.method },
+        'a notification concerns nobody',
+      )
+  }
+
+  /** The call behind a message: told by the transport, or the only one that there can be. */
+  #callOf({ upstream, related }: Arrival): InFlight | undefined {
+    const { traffic } = this.#deps
+    if (related) return traffic.find(upstream, related)
+    const found = attribute(traffic.of(upstream))
+    return found.kind === 'one' ? found.call : undefined
+  }
+}
+
+function deliver(session: Session, call: InFlight | undefined, bytes: Buffer): void {
+  if (call?.reply.reachable) call.reply.message(bytes)
+  else session.stream.unrelated(bytes)
+}

@@ -1,0 +1,87 @@
+import { jsonBytes } from '../../mcp/json-rpc.ts'
+import { type LoggingLevel, METHOD, mostVerbose } from '../../mcp/methods.ts'
+import type { CallTimes, Upstream } from '../../upstream/upstream.ts'
+import type { Session } from '../sessions/session.ts'
+
+interface ServerState {
+  /** Sessions by the URI that they subscribed to. */
+  readonly subscribers: Map<string, Set<Session>>
+  readonly levels: Map<Session, LoggingLevel>
+}
+
+/**
+ * What sessions have set on servers that they share: subscriptions and log levels. The server is told the union, once;
+ * each session gets its own part. After a restart the server is told again.
+ */
+export class SharedState {
+  readonly #servers = new Map<string, ServerState>()
+
+  subscribe(server: string, uri: string, session: Session): void {
+    const { subscribers } = this.#state(server)
+    const sessions = subscribers.get(uri)
+    if (sessions) sessions.add(session)
+    else subscribers.set(uri, new Set([session]))
+  }
+
+  /** Returns whether nobody is left, so that the server may be told. */
+  unsubscribe(server: string, uri: string, session: Session): boolean {
+    const { subscribers } = this.#state(server)
+    const sessions = subscribers.get(uri)
+    sessions?.delete(session)
+    if (sessions && sessions.size > 0) return false
+    subscribers.delete(uri)
+    return true
+  }
+
+  /** Who wants to hear of `uri`: an update may name a part of what was subscribed to (server/resources). */
+  *subscribers(server: string, uri: string): Iterable<Session> {
+    for (const [subscribed, sessions] of this.#servers.get(server)?.subscribers ?? [])
+      if (uri === subscribed || uri.startsWith(`${subscribed}/`)) yield* sessions
+  }
+
+  setLevel(server: string, session: Session, level: LoggingLevel): void {
+    this.#state(server).levels.set(session, level)
+  }
+
+  /** The level that the server must send so that every session gets what it asked for. */
+  level(server: string): LoggingLevel | undefined {
+    const levels = this.#servers.get(server)?.levels
+    return levels && mostVerbose(levels.values())
+  }
+
+  /** Sessions that set a level on this server. */
+  listeners(server: string): Iterable<Session> {
+    return this.#servers.get(server)?.levels.keys() ?? []
+  }
+
+  /** Forgets the session; returns the subscriptions that nobody else holds. */
+  drop(session: Session): { server: string; uri: string }[] {
+    const orphaned: { server: string; uri: string }[] = []
+    for (const [server, { subscribers, levels }] of this.#servers) {
+      levels.delete(session)
+      for (const [uri, sessions] of subscribers) {
+        if (!sessions.delete(session) || sessions.size > 0) continue
+        subscribers.delete(uri)
+        orphaned.push({ server, uri })
+      }
+    }
+    return orphaned
+  }
+
+  /** Tells a server that has just come (back) up what its sessions want. Answers are awaited by the caller. */
+  restore(server: string, upstream: Upstream, limits: CallTimes): Promise<unknown>[] {
+    const told: Promise<unknown>[] = []
+    const level = this.level(server)
+    const tell = (method: string, params: unknown) =>
+      told.push(upstream.request({ method, params: jsonBytes(params), limits }).answer)
+    if (level) tell(METHOD.setLevel, { level })
+    for (const uri of this.#servers.get(server)?.subscribers.keys() ?? []) tell(METHOD.subscribe, { uri })
+    return told
+  }
+
+  #state(server: string): ServerState {
+    const state = this.#servers.get(server) ?? { subscribers: new Map(), levels: new Map() }
+    this.#servers.set(server, state)
+    return state
+  }
+}

@@ -1,0 +1,122 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Keyring } from '../../access/keyring.ts'
+import { checkOrigin, type OriginPolicy } from '../../access/origin.ts'
+import { HubError, toHubError } from '../../domain/errors.ts'
+import type { HubSettings } from '../../domain/server-spec.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import type { Random } from '../../kernel/random.ts'
+import type { ClientIdentity } from '../../upstream/upstream.ts'
+import type { Catalogs } from '../catalog/catalogs.ts'
+import type { Dispatcher } from '../dispatch/dispatcher.ts'
+import type { Servers } from '../dispatch/servers.ts'
+import type { SessionTable } from '../sessions/session-table.ts'
+import { ALLOWED_METHODS, classify } from './classify.ts'
+import { sendError } from './http.ts'
+import { LegacySse } from './legacy-sse/legacy-sse.ts'
+import { Sessionful } from './sessionful/sessionful.ts'
+
+export interface FrontDeps {
+  readonly dispatcher: Dispatcher
+  readonly catalogs: Catalogs
+  readonly servers: Servers
+  readonly sessions: SessionTable
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly originPolicy: OriginPolicy
+  settings(): HubSettings
+  keyring(): Keyring
+  /** The hub takes no new sessions. */
+  stopping(): boolean
+  /** One copy of equal identities: thousands of sessions come from a handful of clients. */
+  intern(identity: ClientIdentity): ClientIdentity
+  /** Everything that is not MCP: management and health. */
+  other(request: IncomingMessage, response: ServerResponse, path: string): void
+}
+
+/** The hub's HTTP side: looks at each request and hands it to whoever knows what to do. */
+export class Front {
+  readonly #deps: FrontDeps
+  readonly #sessionful: Sessionful
+  readonly #legacy: LegacySse
+
+  constructor(deps: FrontDeps) {
+    this.#deps = deps
+    this.#sessionful = new Sessionful(deps)
+    this.#legacy = new LegacySse(deps)
+  }
+
+  /** Answers the request, whatever it is. Never throws. */
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.#handle(request, response).catch((error: unknown) => this.#fail(request, response, error))
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { originPolicy } = this.#deps
+    const { host, origin } = request.headers
+    const what = classify(request.url ?? '/')
+    checkOrigin({ host, origin }, originPolicy)
+    if (origin !== undefined) allowCrossOrigin(response, origin)
+    if (what.kind === 'reject') throw what.error
+    const allowed = ALLOWED_METHODS[what.kind]
+    if (request.method === 'OPTIONS' && origin !== undefined) return preflight(response, allowed)
+    if (!allowed.includes(request.method ?? '')) throw methodNotAllowed(request.method, allowed)
+    if (what.kind === 'health') return this.#deps.other(request, response, '/health')
+    const principal = this.#deps.keyring().authenticate(this.#credential(request))
+    if (what.kind === 'api') {
+      if (principal.scope.kind !== 'all')
+        throw new HubError('access.denied', 'This key opens MCP endpoints only.', {
+          cure: 'Use a key with accessType "all".',
+        })
+      return this.#deps.other(request, response, `/api${what.path}`)
+    }
+    if (what.kind === 'mcp')
+      return this.#sessionful.handle({ request, response, endpoint: what.endpoint, principal })
+    if (what.kind === 'legacy-stream')
+      return this.#legacy.open({ request, response, endpoint: what.endpoint, principal })
+    return this.#legacy.message({ request, response, principal }, what.sessionId)
+  }
+
+  #credential(request: IncomingMessage): string | undefined {
+    const value = request.headers[this.#deps.settings().bearerHeader.toLowerCase()]
+    return Array.isArray(value) ? value[0] : value
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const known = toHubError(error)
+    if (known.code === 'internal')
+      this.#deps.log.error({ err: error, method: request.method }, 'a request failed inside the hub')
+    const headers: Record<string, string> =
+      known.code === 'request.method-not-allowed' ? { Allow: String(known.data['allow']) } : {}
+    sendError(response, known, { headers })
+    // A body that nobody reads would keep the connection from its next request.
+    request.resume()
+  }
+}
+
+function methodNotAllowed(method: string | undefined, allowed: readonly string[]): HubError {
+  return new HubError('request.method-not-allowed', `${method} does not work here.`, {
+    data: { allow: allowed.join(', ') },
+    cure: `Use ${allowed.join(', ')}.`,
+  })
+}
+
+function allowCrossOrigin(response: ServerResponse, origin: string): void {
+  response.setHeader('Access-Control-Allow-Origin', origin)
+  response.setHeader(
+    'Access-Control-Expose-Headers',
+    'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After',
+  )
+  response.setHeader('Vary', 'Origin')
+}
+
+function preflight(response: ServerResponse, allowed: readonly string[]): void {
+  response.writeHead(204, {
+    'Access-Control-Allow-Methods': allowed.join(', '),
+    'Access-Control-Allow-Headers':
+      'Content-Type, Accept, Authorization, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID',
+    'Access-Control-Max-Age': '600',
+  })
+  response.end()
+}

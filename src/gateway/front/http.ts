@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { HubError } from '../../domain/errors.ts'
+import { encodeError, type RpcErrorId } from '../../mcp/json-rpc.ts'
+
+export const JSON_TYPE = 'application/json'
+export const EVENT_STREAM_TYPE = 'text/event-stream'
+
+/**
+ * The whole body of a request.
+ * @throws HubError `request.too-large`, or `client.gone` when the client stops in the middle
+ */
+export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  const declared = Number(request.headers['content-length'])
+  if (declared > limit) return Promise.reject(tooLarge(limit))
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > limit) {
+        chunks.length = 0
+        reject(tooLarge(limit))
+      } else chunks.push(chunk)
+    })
+    request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    request.on('error', (cause) =>
+      reject(new HubError('client.gone', 'The client went away while sending.', { cause })),
+    )
+    request.on('close', () => {
+      if (!request.complete) reject(new HubError('client.gone', 'The client went away while sending.'))
+    })
+  })
+}
+
+function tooLarge(limit: number): HubError {
+  return new HubError('request.too-large', `The body is larger than ${limit} bytes.`, {
+    data: { limit },
+    cure: 'Send less at once, or raise systemConfig.routing.jsonBodyLimit.',
+  })
+}
+
+/** Whether `header` names the media type, or, for Accept, a range that includes it. Parameters such as q do not matter. */
+export function accepts(header: string | undefined, type: string): boolean {
+  if (header === undefined) return true
+  const [main] = type.split('/')
+  return header.split(',').some((part) => {
+    const range = (part.split(';')[0] ?? '').trim().toLowerCase()
+    return range === type || range === '*/*' || range === `${main}/*`
+  })
+}
+
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: Buffer,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'Content-Type': JSON_TYPE, 'Content-Length': body.length, ...headers })
+  response.end(body)
+}
+
+/** Says no: a status, and a JSON-RPC error that says why and what to do. */
+export function sendError(
+  response: ServerResponse,
+  error: HubError,
+  options: { id?: RpcErrorId; headers?: Record<string, string> } = {},
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const headers: Record<string, string> = { ...options.headers }
+  if (error.retryAfter !== undefined) headers['Retry-After'] = String(error.retryAfter)
+  if (error.code === 'access.unauthenticated')
+    headers['WWW-Authenticate'] = 'Bearer realm="flotilla", error="invalid_token"'
+  // What is left of a body that was too large is not worth reading.
+  if (error.code === 'request.too-large') headers['Connection'] = 'close'
+  sendJson(response, error.httpStatus, encodeError(options.id ?? null, error.toRpc()), headers)
+}

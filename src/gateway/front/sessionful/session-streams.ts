@@ -1,0 +1,176 @@
+import type { ServerResponse } from 'node:http'
+import { HubError } from '../../../domain/errors.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import { primesStreams, type Revision } from '../../../mcp/eras.ts'
+import { encodeEvent, encodePriming } from '../../../mcp/event-stream.ts'
+import { encodeNotification } from '../../../mcp/json-rpc.ts'
+import { EventLog } from '../../sessions/event-log.ts'
+import type { SessionStream } from '../../sessions/session.ts'
+import { EventWriter } from '../event-writer.ts'
+
+/** How much of what was sent is kept for clients that come back, per stream; and for how long. */
+const KEEP = { bytes: 1024 * 1024, ms: 5 * 60_000 }
+/** More streams than this per session are never open at once; the oldest finished ones go first. */
+const MAX_STREAMS = 64
+/** What we suggest as the wait before reconnecting, ms. */
+const RETRY_MS = 1_000
+const STANDALONE = 0
+
+/** The SSE streams of one streamable-HTTP session: one for each POST that needs one, and the standalone GET stream. */
+export class SessionStreams implements SessionStream {
+  readonly #clock: Clock
+  readonly #revision: Revision
+  #streams: Map<number, EventStream> | undefined
+  #hints: Set<string> | undefined
+  #lastId = STANDALONE
+
+  constructor(clock: Clock, revision: Revision) {
+    this.#clock = clock
+    this.#revision = revision
+  }
+
+  get attached(): boolean {
+    if (!this.#streams) return false
+    for (const stream of this.#streams.values()) if (stream.attached) return true
+    return false
+  }
+
+  /** A new stream that answers a POST, open on `response`. */
+  openPost(response: ServerResponse): EventStream {
+    this.#lastId += 1
+    const stream = this.#make(this.#lastId)
+    stream.attach(response, 0)
+    return stream
+  }
+
+  /** The standalone stream (GET without Last-Event-ID). A newer connection takes it over: the older may be half dead. */
+  openStandalone(response: ServerResponse): void {
+    const stream = this.#streams?.get(STANDALONE) ?? this.#make(STANDALONE)
+    stream.attach(response, stream.delivered)
+    for (const method of this.#hints ?? []) stream.send(encodeNotification(method, undefined))
+    this.#hints = undefined
+  }
+
+  /**
+   * Goes on with the stream on which event `eventId` was sent.
+   * @throws HubError `request.invalid` when the id is none of ours
+   */
+  resume(response: ServerResponse, eventId: string): void {
+    const [, streamId, seq] = /^(\d{1,9})-(\d{1,12})$/.exec(eventId) ?? []
+    if (streamId === undefined || Number(streamId) > this.#lastId)
+      throw new HubError('request.invalid', 'This Last-Event-ID is not of this session.', {
+        cure: 'Open the stream without it.',
+      })
+    const stream = this.#streams?.get(Number(streamId))
+    // What was kept has been dropped since: the client gets what comes from now on.
+    if (!stream) return this.openStandalone(response)
+    stream.attach(response, Number(seq))
+  }
+
+  unrelated(bytes: Buffer): void {
+    const stream = this.#streams?.get(STANDALONE) ?? this.#make(STANDALONE)
+    stream.send(bytes)
+  }
+
+  hint(method: string): void {
+    const stream = this.#streams?.get(STANDALONE)
+    if (stream?.attached) return stream.send(encodeNotification(method, undefined))
+    this.#hints ??= new Set()
+    this.#hints.add(method)
+  }
+
+  end(): void {
+    for (const stream of this.#streams?.values() ?? []) stream.end()
+    this.#streams = undefined
+  }
+
+  trim(now: number): void {
+    if (!this.#streams) return
+    for (const [id, stream] of this.#streams) {
+      stream.log.dropBefore(now - KEEP.ms)
+      if (stream.finished && stream.log.bytes === 0) this.#streams.delete(id)
+    }
+    if (this.#streams.size === 0) this.#streams = undefined
+  }
+
+  #make(id: number): EventStream {
+    this.#streams ??= new Map()
+    if (this.#streams.size >= MAX_STREAMS) this.#dropOldestFinished(this.#streams)
+    const stream = new EventStream(id, this.#clock, this.#revision)
+    this.#streams.set(id, stream)
+    return stream
+  }
+
+  #dropOldestFinished(streams: Map<number, EventStream>): void {
+    for (const [id, stream] of streams) {
+      if (!stream.finished) continue
+      streams.delete(id)
+      return
+    }
+  }
+}
+
+/** One logical stream: it outlives the connection that carries it, so that a client can come back for the rest. */
+export class EventStream {
+  readonly log = new EventLog(KEEP.bytes)
+  readonly #id: number
+  readonly #clock: Clock
+  readonly #revision: Revision
+  #writer: EventWriter | undefined
+  #finished = false
+  #delivered = 0
+
+  constructor(id: number, clock: Clock, revision: Revision) {
+    this.#id = id
+    this.#clock = clock
+    this.#revision = revision
+  }
+
+  get attached(): boolean {
+    return this.#writer?.open ?? false
+  }
+
+  /** Its answer has been sent; nothing more will come. */
+  get finished(): boolean {
+    return this.#finished
+  }
+
+  /** The number of the last event that was written to a connection. */
+  get delivered(): number {
+    return this.#delivered
+  }
+
+  attach(response: ServerResponse, afterSeq: number): void {
+    this.#writer?.end()
+    const writer = new EventWriter(response, this.#clock, {})
+    this.#writer = writer
+    // Older clients take an event without data for a broken message.
+    if (primesStreams(this.#revision)) writer.write(encodePriming(this.#eventId(afterSeq), RETRY_MS))
+    for (const event of this.log.after(afterSeq)) writer.write(event)
+    this.#delivered = this.log.lastSeq
+    if (this.#finished) writer.end()
+  }
+
+  send(message: Buffer): void {
+    const event = this.log.append(
+      (seq) => encodeEvent('message', this.#eventId(seq), message),
+      this.#clock.monotonic(),
+    )
+    if (!this.#writer?.open) return
+    this.#writer.write(event)
+    this.#delivered = this.log.lastSeq
+  }
+
+  finish(): void {
+    this.#finished = true
+    this.#writer?.end()
+  }
+
+  end(): void {
+    this.#writer?.end()
+  }
+
+  #eventId(seq: number): string {
+    return `${this.#id}-${seq}`
+  }
+}

@@ -1,0 +1,182 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EndpointName } from '../../../domain/endpoint.ts'
+import { HubError } from '../../../domain/errors.ts'
+import type { Principal } from '../../../domain/principal.ts'
+import { allowsBatches, isSupportedRevision, supportedRevisions } from '../../../mcp/eras.ts'
+import { encodeError, encodeResult, jsonBytes, parseBody, type RpcMessage } from '../../../mcp/json-rpc.ts'
+import { METHOD } from '../../../mcp/methods.ts'
+import type { Session } from '../../sessions/session.ts'
+import type { FrontDeps } from '../front.ts'
+import { greet } from '../greeting.ts'
+import { accepts, EVENT_STREAM_TYPE, JSON_TYPE, readBody, sendJson } from '../http.ts'
+import { PostExchange } from './post-exchange.ts'
+import { SessionStreams } from './session-streams.ts'
+
+/** One HTTP request to an MCP endpoint, by somebody who is known. */
+export interface McpRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly endpoint: EndpointName
+  readonly principal: Principal
+}
+
+/** Streamable HTTP of the 2025 era (spec 2025-11-25, basic/transports, "Streamable HTTP"). */
+export class Sessionful {
+  readonly #deps: FrontDeps
+
+  constructor(deps: FrontDeps) {
+    this.#deps = deps
+  }
+
+  /** @throws HubError for everything that is answered with an HTTP error */
+  async handle(incoming: McpRequest): Promise<void> {
+    switch (incoming.request.method) {
+      case 'POST':
+        return this.#post(incoming)
+      case 'GET':
+        return this.#get(incoming)
+      default:
+        return this.#delete(incoming)
+    }
+  }
+
+  async #post(incoming: McpRequest): Promise<void> {
+    const { request } = incoming
+    checkMediaTypes(request)
+    checkRevision(request)
+    const body = parseBody(await readBody(request, this.#deps.settings().bodyLimitBytes))
+    if (
+      body.kind === 'single' &&
+      body.message.kind === 'request' &&
+      body.message.method === METHOD.initialize
+    ) {
+      if (!request.headers['mcp-session-id']) return this.#initialize(incoming, body.message)
+    }
+    const session = this.#session(incoming)
+    if (body.kind === 'single') this.#take(incoming, session, [body.message], false)
+    else this.#batch(incoming, session, body.items)
+  }
+
+  async #initialize(incoming: McpRequest, message: Extract<RpcMessage, { kind: 'request' }>): Promise<void> {
+    const { sessions, clock } = this.#deps
+    const { session, hello } = await greet(
+      this.#deps,
+      incoming,
+      message,
+      (revision) => new SessionStreams(clock, revision),
+    )
+    sessions.add(session)
+    sendJson(incoming.response, 200, encodeResult(message.id, jsonBytes(hello)), {
+      'Mcp-Session-Id': session.id,
+    })
+  }
+
+  #batch(incoming: McpRequest, session: Session, items: readonly (RpcMessage | HubError)[]): void {
+    if (!allowsBatches(session.revision))
+      throw new HubError('request.invalid', `Protocol revision ${session.revision} has no batches.`, {
+        cure: 'Send each message in a POST of its own.',
+      })
+    if (items.length === 0)
+      throw new HubError('request.invalid', 'The batch is empty.', { cure: 'Send at least one message.' })
+    this.#take(incoming, session, items, true)
+  }
+
+  #take(
+    incoming: McpRequest,
+    session: Session,
+    items: readonly (RpcMessage | HubError)[],
+    batch: boolean,
+  ): void {
+    const { dispatcher, clock } = this.#deps
+    const { response } = incoming
+    const requests = items.filter((item) => item instanceof HubError || item.kind === 'request').length
+    const streams = session.stream
+    const exchange =
+      requests > 0 && streams instanceof SessionStreams
+        ? new PostExchange({ response, clock, requests, batch, openStream: () => streams.openPost(response) })
+        : undefined
+    for (const item of items) {
+      if (item instanceof HubError) exchange?.reply().answer(encodeError(null, item.toRpc()))
+      else if (item.kind === 'request') dispatcher.request(session, item, expectReply(exchange))
+      else if (item.kind === 'notification') dispatcher.notification(session, item)
+      else dispatcher.answer(session, item)
+    }
+    if (!exchange) response.writeHead(202, { 'Content-Length': 0 }).end()
+  }
+
+  #get(incoming: McpRequest): void {
+    const { request, response } = incoming
+    if (!accepts(request.headers.accept, EVENT_STREAM_TYPE)) throw notAcceptable([EVENT_STREAM_TYPE])
+    checkRevision(request)
+    const { stream } = this.#session(incoming)
+    if (!(stream instanceof SessionStreams)) throw foreignSession()
+    const lastEventId = request.headers['last-event-id']
+    if (typeof lastEventId === 'string' && lastEventId !== '') stream.resume(response, lastEventId)
+    else stream.openStandalone(response)
+  }
+
+  #delete(incoming: McpRequest): void {
+    const session = this.#session(incoming)
+    this.#deps.sessions.end(session, new HubError('session.unknown', 'The client ended this session.'))
+    incoming.response.writeHead(204).end()
+  }
+
+  #session({ request, endpoint, principal }: McpRequest): Session {
+    const id = request.headers['mcp-session-id']
+    if (typeof id !== 'string' || id === '')
+      throw new HubError('session.required', 'The Mcp-Session-Id header is missing.', {
+        cure: 'Send initialize first, and the session id of its answer with every further request.',
+      })
+    const session = this.#deps.sessions.require(id, principal.id)
+    if (!(session.stream instanceof SessionStreams) || !sameEndpoint(session.endpoint, endpoint))
+      throw foreignSession()
+    // A group or server that has been removed takes its sessions with it.
+    this.#deps.catalogs.endpoint(endpoint, principal.scope)
+    return session
+  }
+}
+
+function sameEndpoint(a: EndpointName, b: EndpointName): boolean {
+  return a.kind === 'all' ? b.kind === 'all' : b.kind === 'named' && a.name === b.name
+}
+
+function expectReply(exchange: PostExchange | undefined): ReturnType<PostExchange['reply']> {
+  if (!exchange) throw new HubError('internal', 'A request came without a way to answer it.')
+  return exchange.reply()
+}
+
+function foreignSession(): HubError {
+  return new HubError('session.unknown', 'This session belongs to another endpoint.', {
+    cure: 'Use a session only at the URL at which it was started.',
+  })
+}
+
+function checkMediaTypes(request: IncomingMessage): void {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
+  if (type !== JSON_TYPE)
+    throw new HubError('request.media-type', `The body must be ${JSON_TYPE}, not ${JSON.stringify(type)}.`, {
+      cure: `Send "Content-Type: ${JSON_TYPE}".`,
+    })
+  const { accept } = request.headers
+  if (!accepts(accept, JSON_TYPE) || !accepts(accept, EVENT_STREAM_TYPE))
+    throw notAcceptable([JSON_TYPE, EVENT_STREAM_TYPE])
+}
+
+function notAcceptable(types: readonly string[]): HubError {
+  return new HubError('request.not-acceptable', `The client must accept ${types.join(' and ')}.`, {
+    cure: `Send "Accept: ${types.join(', ')}".`,
+  })
+}
+
+function checkRevision(request: IncomingMessage): void {
+  const revision = request.headers['mcp-protocol-version']
+  if (revision === undefined || isSupportedRevision(revision)) return
+  throw new HubError(
+    'request.protocol-version',
+    `Protocol revision ${JSON.stringify(revision)} is not supported.`,
+    {
+      data: { supported: supportedRevisions() },
+      cure: `Supported are ${supportedRevisions().join(', ')}.`,
+    },
+  )
+}

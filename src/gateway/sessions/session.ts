@@ -1,0 +1,129 @@
+import type { EndpointName } from '../../domain/endpoint.ts'
+import type { HubError } from '../../domain/errors.ts'
+import type { Principal } from '../../domain/principal.ts'
+import type { Revision } from '../../mcp/eras.ts'
+import type { RequestId } from '../../mcp/json-rpc.ts'
+import type { LoggingLevel } from '../../mcp/methods.ts'
+import type { ClientIdentity, PendingCall, Upstream } from '../../upstream/upstream.ts'
+
+/** Where the messages that belong to one client request go. */
+export interface Reply {
+  /** A notification or request that belongs to the request, before its answer. */
+  message(bytes: Buffer): void
+  /** The answer; nothing may follow. */
+  answer(bytes: Buffer): void
+  /** No answer will come: the client has cancelled. */
+  abandon(): void
+  /** Whether the client can still get what is sent here: it listens, or may come back for it. */
+  readonly reachable: boolean
+}
+
+/** How a session reaches its client outside of any request. */
+export interface SessionStream {
+  /** A message that belongs to no request. Kept for a while when the client is not listening. */
+  unrelated(bytes: Buffer): void
+  /** A notification without parameters, worth no more than one of its kind however often it is sent. */
+  hint(method: string): void
+  /** The session is over: ends every stream. */
+  end(): void
+  /** Whether the client holds a connection open, so that silence is no sign of its absence. */
+  readonly attached: boolean
+  /** Lets go of what nobody will ask for any more. */
+  trim(now: number): void
+}
+
+/** One request of a client that is on its way through a server. */
+export class InFlight {
+  readonly session: Session
+  readonly id: RequestId
+  readonly server: string
+  /** The method and, where there is one, the tool or prompt: two calls of the same `what` behave alike. */
+  readonly what: string
+  readonly reply: Reply
+  /** Set as soon as the server's upstream is at hand and the request was sent. */
+  sent: { readonly upstream: Upstream; readonly pending: PendingCall } | undefined
+  cancelled = false
+
+  constructor(session: Session, id: RequestId, facts: { server: string; what: string; reply: Reply }) {
+    this.session = session
+    this.id = id
+    this.server = facts.server
+    this.what = facts.what
+    this.reply = facts.reply
+  }
+
+  cancel(reason: string | undefined): void {
+    this.cancelled = true
+    this.sent?.pending.cancel(reason)
+  }
+}
+
+/** A question of a server that waits for the client's answer, under the id that the client sees. */
+export interface OpenAsk {
+  readonly upstream: Upstream
+  /** The id under which the server waits. */
+  readonly upstreamId: RequestId
+  /** The progress token that the server chose, if it wants progress. */
+  readonly progressToken: RequestId | undefined
+  readonly call: InFlight | undefined
+}
+
+/**
+ * A client's session of the 2025 era. Ten thousand idle ones must be cheap: what most sessions never use is made at
+ * its first use.
+ */
+export class Session {
+  readonly id: string
+  readonly endpoint: EndpointName
+  readonly principal: Principal
+  readonly revision: Revision
+  readonly identity: ClientIdentity
+  readonly stream: SessionStream
+  /** Monotonic time of the last request, ms. */
+  lastSeen: number
+  logLevel: LoggingLevel | undefined
+  ended: HubError | undefined
+  #inFlight: Map<RequestId, InFlight> | undefined
+  #asks: Map<number, OpenAsk> | undefined
+  #lastAsk = 0
+
+  constructor(facts: {
+    id: string
+    endpoint: EndpointName
+    principal: Principal
+    revision: Revision
+    identity: ClientIdentity
+    stream: SessionStream
+    now: number
+  }) {
+    this.id = facts.id
+    this.endpoint = facts.endpoint
+    this.principal = facts.principal
+    this.revision = facts.revision
+    this.identity = facts.identity
+    this.stream = facts.stream
+    this.lastSeen = facts.now
+  }
+
+  /** Requests under way, by the client's id. */
+  get inFlight(): Map<RequestId, InFlight> {
+    this.#inFlight ??= new Map()
+    return this.#inFlight
+  }
+
+  get busy(): boolean {
+    return this.#inFlight !== undefined && this.#inFlight.size > 0
+  }
+
+  get asks(): Map<number, OpenAsk> {
+    this.#asks ??= new Map()
+    return this.#asks
+  }
+
+  /** Remembers a question and returns the id under which to put it to the client. */
+  openAsk(ask: OpenAsk): number {
+    this.#lastAsk += 1
+    this.asks.set(this.#lastAsk, ask)
+    return this.#lastAsk
+  }
+}

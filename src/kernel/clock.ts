@@ -1,0 +1,63 @@
+/** A timer that can be stopped. Stopping twice, or after it has fired, does nothing. */
+export interface Timer {
+  stop(): void
+}
+
+/**
+ * Time as the code may see it. Handed in everywhere, so that tests decide what time it is.
+ * `now` is wall-clock time (ms since the epoch), `monotonic` never goes back (ms, arbitrary zero).
+ */
+export interface Clock {
+  now(): number
+  monotonic(): number
+  /** Calls `fire` once after `ms`. The timer does not keep the process alive. */
+  after(ms: number, fire: () => void): Timer
+  /** Calls `fire` every `ms` until stopped. The timer does not keep the process alive. */
+  every(ms: number, fire: () => void): Timer
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, fire) {
+    const handle = setTimeout(fire, ms)
+    handle.unref()
+    return { stop: () => clearTimeout(handle) }
+  },
+  every(ms, fire) {
+    const handle = setInterval(fire, ms)
+    handle.unref()
+    return { stop: () => clearInterval(handle) }
+  },
+}
+
+/** Resolves after `ms`, or at once when `signal` is or becomes aborted. Never rejects. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const finish = () => {
+      timer.stop()
+      signal?.removeEventListener('abort', finish)
+      resolve()
+    }
+    const timer = clock.after(ms, finish)
+    signal?.addEventListener('abort', finish, { once: true })
+  })
+}
+
+/**
+ * The value of `promise`, or `fallback()` once `ms` have passed. The promise goes on; its late rejection is
+ * the caller's to handle.
+ */
+export function within<T>(clock: Clock, ms: number, promise: Promise<T>, fallback: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(ms, () => {
+      try {
+        resolve(fallback())
+      } catch (error) {
+        reject(error)
+      }
+    })
+    promise.then(resolve, reject).finally(() => timer.stop())
+  })
+}

@@ -1,0 +1,108 @@
+/**
+ * The text/event-stream format (WHATWG HTML §9.2), both ways, without sockets.
+ */
+export interface ServerSentEvent {
+  readonly event: string
+  readonly data: string
+  readonly id: string | undefined
+}
+
+export interface EventDecoderOptions {
+  /** Longest event in characters; beyond it the decoder throws. */
+  readonly limit: number
+  readonly onEvent: (event: ServerSentEvent) => void
+  readonly onRetry: (ms: number) => void
+  readonly onTooLong: () => void
+}
+
+/** Takes pieces of the stream as they come and calls back for each whole event. */
+export class EventDecoder {
+  readonly #options: EventDecoderOptions
+  readonly #text = new TextDecoder('utf-8')
+  #line = ''
+  #skipLineFeed = false
+  #data: string[] = []
+  #size = 0
+  #event = ''
+  #id: string | undefined
+
+  constructor(options: EventDecoderOptions) {
+    this.#options = options
+  }
+
+  push(bytes: Uint8Array): void {
+    let text = this.#text.decode(bytes, { stream: true })
+    if (this.#skipLineFeed && text.length > 0) {
+      if (text[0] === '\n') text = text.slice(1)
+      this.#skipLineFeed = false
+    }
+    let from = 0
+    for (let at = nextBreak(text, 0); at !== -1; at = nextBreak(text, from)) {
+      this.#takeLine(this.#line + text.slice(from, at))
+      this.#line = ''
+      from = at + 1
+      if (text[at] === '\r') {
+        if (text[from] === '\n') from += 1
+        else if (from === text.length) this.#skipLineFeed = true
+      }
+    }
+    this.#line += text.slice(from)
+    if (this.#line.length + this.#size > this.#options.limit) this.#options.onTooLong()
+  }
+
+  #takeLine(line: string): void {
+    if (line === '') return this.#dispatch()
+    if (line[0] === ':') return
+    const colon = line.indexOf(':')
+    const field = colon === -1 ? line : line.slice(0, colon)
+    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+    if (field === 'data') {
+      this.#data.push(value)
+      this.#size += value.length
+    } else if (field === 'event') this.#event = value
+    else if (field === 'id') {
+      if (!value.includes('\0')) this.#id = value
+    } else if (field === 'retry' && /^\d+$/.test(value)) this.#options.onRetry(Number(value))
+  }
+
+  #dispatch(): void {
+    const data = this.#data.join('\n')
+    const hasContent = this.#data.length > 0 || this.#id !== undefined
+    const event = { event: this.#event || 'message', data, id: this.#id }
+    this.#data = []
+    this.#size = 0
+    this.#event = ''
+    this.#id = undefined
+    if (hasContent) this.#options.onEvent(event)
+  }
+}
+
+function nextBreak(text: string, from: number): number {
+  const feed = text.indexOf('\n', from)
+  const carriage = text.indexOf('\r', from)
+  if (feed === -1) return carriage
+  return carriage === -1 ? feed : Math.min(feed, carriage)
+}
+
+const END = Buffer.from('\n\n')
+
+/** One event. `data` must be JSON text on one line, as every message of ours is. */
+export function encodeEvent(event: string, id: string | undefined, data: Buffer): Buffer {
+  const head = `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: `
+  return Buffer.concat([Buffer.from(head), singleLine(data), END])
+}
+
+/** The event that opens a resumable stream: an id, no data, and how long to wait before reconnecting. */
+export function encodePriming(id: string, retryMs: number): Buffer {
+  return Buffer.from(`id: ${id}\nretry: ${retryMs}\ndata: \n\n`)
+}
+
+export const KEEP_ALIVE_COMMENT: Buffer = Buffer.from(': keep-alive\n\n')
+
+/** Line breaks in JSON stand only between tokens: a blank in their place means the same. */
+function singleLine(data: Buffer): Buffer {
+  if (data.indexOf(0x0a) === -1 && data.indexOf(0x0d) === -1) return data
+  const copy = Buffer.from(data)
+  for (let i = 0; i < copy.length; i += 1) if (copy[i] === 0x0a || copy[i] === 0x0d) copy[i] = 0x20
+  return copy
+}

@@ -1,0 +1,284 @@
+import type { HubError } from '../../domain/errors.ts'
+import type {
+  GroupSpec,
+  HubSettings,
+  ItemOverride,
+  KeySpec,
+  Selection,
+  ServerSpec,
+  TransportSpec,
+} from '../../domain/server-spec.ts'
+import { invalidSettings, parseDocument, type SettingsDocument } from './document.ts'
+import { expandDeep, type Variables } from './expand.ts'
+import {
+  type GroupInput,
+  type KeyInput,
+  type ServerInput,
+  type SettingsInput,
+  settingsSchema,
+} from './schema.ts'
+
+export const DEFAULTS = {
+  callTimeoutMs: 60_000,
+  idleTimeoutMs: 300_000,
+  sessionTimeoutMs: 3_600_000,
+  nameSeparator: '-',
+  bodyLimitBytes: 4 * 1024 * 1024,
+  bearerHeader: 'Authorization',
+} as const
+
+export interface Interpreted {
+  readonly settings: HubSettings
+  /** What is odd but no reason to refuse, as sentences with their place. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Settings text made ready for use: checked, expanded, with every default filled in.
+ * @throws HubError `settings.invalid` with line and column
+ */
+export function interpretSettings(text: string, source: string, variables: Variables): Interpreted {
+  const document = parseDocument(text, source)
+  const parsed = settingsSchema.safeParse(document.value)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const path = (issue?.path ?? []).filter((step) => typeof step !== 'symbol')
+    throw invalidSettings(
+      source,
+      document.locate(path),
+      `${path.join('.') || 'the document'}: ${lower(issue?.message)}`,
+    )
+  }
+  return new Interpreter(parsed.data, document, source, variables).run()
+}
+
+class Interpreter {
+  readonly #input: SettingsInput
+  readonly #document: SettingsDocument
+  readonly #source: string
+  readonly #variables: Variables
+  readonly #warnings: string[] = []
+
+  constructor(input: SettingsInput, document: SettingsDocument, source: string, variables: Variables) {
+    this.#input = input
+    this.#document = document
+    this.#source = source
+    this.#variables = variables
+  }
+
+  run(): Interpreted {
+    const { mcpServers = {}, groups = [], systemConfig: system = {} } = this.#input
+    const { routing = {} } = system
+    const servers = new Map(
+      Object.entries(mcpServers).map(([name, input]) => [name, this.#server(name, input)] as const),
+    )
+    const settings: HubSettings = {
+      servers,
+      groups: groups.map((group, index) => this.#group(group, index, servers)),
+      keys: this.#keys(),
+      bearerAuth: routing.enableBearerAuth ?? true,
+      bearerHeader: routing.bearerAuthHeaderName ?? DEFAULTS.bearerHeader,
+      nameSeparator: system.nameSeparator ?? DEFAULTS.nameSeparator,
+      globalEndpoint: routing.enableGlobalRoute ?? true,
+      groupsByName: routing.enableGroupNameRoute ?? true,
+      bodyLimitBytes: this.#bodyLimit(routing.jsonBodyLimit),
+      sessionTimeoutMs:
+        system.sessionTimeout ??
+        system.cluster?.coordinator?.stickySessionTimeout ??
+        DEFAULTS.sessionTimeoutMs,
+    }
+    if (system.cluster?.enabled)
+      this.#warn(
+        ['systemConfig', 'cluster'],
+        'this version runs standalone only; the cluster settings wait for a later one',
+      )
+    return { settings, warnings: this.#warnings }
+  }
+
+  #server(name: string, raw: ServerInput): ServerSpec {
+    const path = ['mcpServers', name]
+    const input = expandDeep(raw, this.#variables, (variable, at) =>
+      this.#warn([...path, ...at], `\${${variable}} is not set; it is taken as empty`),
+    ) as ServerInput
+    const { options = {} } = input
+    return {
+      name,
+      enabled: input.enabled ?? input.disabled !== true,
+      description: input.description,
+      transport: this.#transport(path, input),
+      isolation: input.isolation ?? (input.perSessionClient ? 'session' : 'shared'),
+      startOnDemand: input.startOnDemand ?? false,
+      idleTimeoutMs: input.idleTimeoutMs ?? (input.startOnDemand ? DEFAULTS.idleTimeoutMs : 0),
+      call: {
+        timeoutMs: options.timeout ?? DEFAULTS.callTimeoutMs,
+        resetTimeoutOnProgress: options.resetTimeoutOnProgress ?? true,
+        maxTotalTimeoutMs: options.maxTotalTimeout ?? 0,
+      },
+      overrides: {
+        tools: this.#overrides(name, input.tools),
+        prompts: this.#overrides(name, input.prompts),
+        resources: this.#overrides(name, input.resources),
+      },
+    }
+  }
+
+  #transport(path: readonly string[], input: ServerInput): TransportSpec {
+    const type = input.type ?? (input.url ? 'auto' : input.command ? 'stdio' : undefined)
+    switch (type) {
+      case 'stdio':
+        if (!input.command) throw this.#invalid(path, 'a stdio server needs a "command"')
+        return {
+          kind: 'stdio',
+          command: input.command,
+          args: input.args ?? [],
+          env: { ...this.#installEnvironment(input.command), ...stringValues(input.env ?? {}) },
+          cwd: input.cwd,
+        }
+      case 'sse':
+      case 'auto':
+        return this.#http(path, input, type)
+      case 'http':
+      case 'streamableHttp':
+      case 'streamable-http':
+        return this.#http(path, input, 'streamable-http')
+      case 'openapi':
+        throw this.#invalid(
+          [...path, 'type'],
+          'servers of type "openapi" are not supported yet; disable or remove this one',
+        )
+      case undefined:
+        throw this.#invalid(path, 'a server needs a "command" (to be started) or a "url" (to be reached)')
+    }
+  }
+
+  #http(
+    path: readonly string[],
+    input: ServerInput,
+    kind: 'sse' | 'streamable-http' | 'auto',
+  ): TransportSpec {
+    const { url, headers = {} } = input
+    if (!url) throw this.#invalid(path, 'a server of this type needs a "url"')
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw this.#invalid([...path, 'url'], `${JSON.stringify(url)} is no http or https URL`)
+    return { kind, url, headers }
+  }
+
+  /** Package mirrors, for the launchers that know them. */
+  #installEnvironment(command: string): Record<string, string> {
+    const { pythonIndexUrl, npmRegistry } = this.#input.systemConfig?.install ?? {}
+    const launcher = command.replace(/^.*[\\/]/, '').replace(/\.(exe|cmd)$/i, '')
+    if (pythonIndexUrl && ['uvx', 'uv', 'python', 'python3'].includes(launcher))
+      return { UV_DEFAULT_INDEX: pythonIndexUrl }
+    if (npmRegistry && ['npx', 'npm', 'pnpm', 'yarn', 'node'].includes(launcher))
+      return { npm_config_registry: npmRegistry }
+    return {}
+  }
+
+  /** Keys may be the server's own names or, as the dashboard of MCPHub writes them, `<server><separator><name>`. */
+  #overrides(
+    server: string,
+    input: Record<string, { enabled?: boolean | undefined; description?: string | undefined }> = {},
+  ): Map<string, ItemOverride> {
+    const prefix = `${server}${this.#input.systemConfig?.nameSeparator ?? DEFAULTS.nameSeparator}`
+    const overrides = new Map<string, ItemOverride>()
+    for (const [key, { enabled = true, description }] of Object.entries(input)) {
+      const override = { enabled, description: description === '' ? undefined : description }
+      overrides.set(key, override)
+      const bare = key.startsWith(prefix) ? key.slice(prefix.length) : ''
+      if (bare && !(bare in input)) overrides.set(bare, override)
+    }
+    return overrides
+  }
+
+  #group(input: GroupInput, index: number, servers: ReadonlyMap<string, ServerSpec>): GroupSpec {
+    const twin = this.#input.groups?.findIndex((other) => other.name === input.name)
+    if (twin !== index)
+      throw this.#invalid(
+        ['groups', index, 'name'],
+        `there are two groups named ${JSON.stringify(input.name)}`,
+      )
+    if (servers.has(input.name))
+      this.#warn(
+        ['groups', index, 'name'],
+        `a server has the name ${JSON.stringify(input.name)} too; /mcp/${input.name} is the group`,
+      )
+    const members = (input.servers ?? []).map((member, at) => {
+      const { name, alias, tools, prompts, resources } =
+        typeof member === 'string'
+          ? ({ name: member } as Partial<Exclude<typeof member, string>> & { name: string })
+          : member
+      if (!servers.has(name))
+        this.#warn(
+          ['groups', index, 'servers', at],
+          `there is no server ${JSON.stringify(name)}; the group goes without it`,
+        )
+      return {
+        server: name,
+        alias,
+        tools: select(tools),
+        prompts: select(prompts),
+        resources: select(resources),
+      }
+    })
+    return { id: input.id ?? input.name, name: input.name, members }
+  }
+
+  #keys(): KeySpec[] {
+    const { bearerKeys = [], systemConfig } = this.#input
+    const keys = bearerKeys
+      .filter((key) => key.enabled ?? true)
+      .map((key, index) => keySpec(key, index, this.#variables))
+    const single = systemConfig?.routing?.bearerAuthKey
+    if (single)
+      keys.push({ id: 'bearerAuthKey', name: 'bearerAuthKey', token: single, scope: { kind: 'all' } })
+    return keys
+  }
+
+  #bodyLimit(input: string | number | undefined): number {
+    if (input === undefined) return DEFAULTS.bodyLimitBytes
+    if (typeof input === 'number') return input
+    const match = /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i.exec(input.trim())
+    const unit = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 }[(match?.[2] ?? 'b').toLowerCase()]
+    if (!match || !unit)
+      throw this.#invalid(
+        ['systemConfig', 'routing', 'jsonBodyLimit'],
+        `${JSON.stringify(input)} is no size; write for example "4mb"`,
+      )
+    return Math.floor(Number(match[1]) * unit)
+  }
+
+  #invalid(path: readonly (string | number)[], why: string): HubError {
+    return invalidSettings(this.#source, this.#document.locate(path), `${path.join('.')}: ${why}`)
+  }
+
+  #warn(path: readonly (string | number)[], what: string): void {
+    const { line, column } = this.#document.locate(path)
+    this.#warnings.push(`${this.#source}:${line}:${column}: ${path.join('.')}: ${what}.`)
+  }
+}
+
+function keySpec(key: KeyInput, index: number, variables: Variables): KeySpec {
+  const token = expandDeep(key.token, variables, () => undefined)
+  const id = key.id ?? key.name ?? `key-${index + 1}`
+  const all = (key.accessType ?? 'all') === 'all'
+  const groups = new Set(key.accessType === 'servers' ? [] : (key.allowedGroups ?? []))
+  const servers = new Set(key.accessType === 'groups' ? [] : (key.allowedServers ?? []))
+  return {
+    id,
+    name: key.name ?? id,
+    token: String(token),
+    scope: all ? { kind: 'all' } : { kind: 'some', groups, servers },
+  }
+}
+
+function select(input: 'all' | string[] | undefined): Selection {
+  return input === undefined || input === 'all' ? 'all' : new Set(input)
+}
+
+function stringValues(env: Record<string, string | number | boolean>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
+}
+
+function lower(message = 'is not valid'): string {
+  return message.charAt(0).toLowerCase() + message.slice(1)
+}

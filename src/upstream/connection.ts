@@ -1,0 +1,274 @@
+import { HubError } from '../domain/errors.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
+import type { Logger } from '../kernel/logger.ts'
+import {
+  encodeAnswer,
+  encodeNotification,
+  encodeRequest,
+  jsonBytes,
+  type RpcAnswer,
+  type RpcMessage,
+  type RpcNotification,
+  type RpcRequest,
+} from '../mcp/json-rpc.ts'
+import { METHOD, NOTIFICATION, type ServerHello } from '../mcp/methods.ts'
+import type { Channel } from './channel.ts'
+import type { CallTimes, InboundHandler, PendingCall, Upstream, UpstreamCall } from './upstream.ts'
+
+interface Deps {
+  readonly server: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly inbound: InboundHandler
+}
+
+/** JSON-RPC over a channel: pairs answers with calls, keeps their times, and passes the rest on. */
+export class Connection implements Upstream {
+  readonly closed: Promise<HubError>
+  readonly #deps: Deps
+  readonly #calls = new Map<number, Call>()
+  readonly #byToken = new Map<number, Call>()
+  readonly #announceClosed: (reason: HubError) => void
+  #channel: Channel | undefined
+  #hello: ServerHello | undefined
+  #ended: HubError | undefined
+  #lastId = 0
+  #idleSince: number
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+    this.#idleSince = deps.clock.monotonic()
+    const { promise, resolve } = Promise.withResolvers<HubError>()
+    this.closed = promise
+    this.#announceClosed = resolve
+  }
+
+  attach(channel: Channel): void {
+    this.#channel = channel
+    if (this.#ended) void channel.close()
+  }
+
+  greeted(hello: ServerHello): void {
+    this.#hello = hello
+    this.#channel?.agreed(hello.protocolVersion)
+  }
+
+  get hello(): ServerHello {
+    if (!this.#hello) throw new HubError('internal', 'The connection was used before it was initialized.')
+    return this.#hello
+  }
+
+  get correlates(): boolean {
+    return this.#channel?.correlates ?? false
+  }
+
+  get idleSince(): number | undefined {
+    return this.#calls.size === 0 ? this.#idleSince : undefined
+  }
+
+  request(call: UpstreamCall): PendingCall {
+    this.#lastId += 1
+    const id = this.#lastId
+    const pending = new Call(id, call, this.#deps, {
+      forget: () => this.#forget(pending),
+      tellCancelled: (reason) => {
+        // `initialize` must not be cancelled (basic/utilities/cancellation); its failure closes the channel anyway.
+        if (call.method !== METHOD.initialize) this.#tellCancelled(id, reason)
+      },
+    })
+    if (this.#ended || !this.#channel) {
+      pending.fail(this.#ended ?? lost(this.#deps.server, undefined))
+      return pending
+    }
+    this.#calls.set(id, pending)
+    if (call.progressToken !== undefined) this.#byToken.set(call.progressToken, pending)
+    this.#channel.send({ bytes: encodeRequest(id, call.method, call.params), requestId: id })
+    return pending
+  }
+
+  notify(method: string, params: Buffer | undefined): void {
+    this.#channel?.send({ bytes: encodeNotification(method, params) })
+  }
+
+  respond({ id, answer }: { id: RpcRequest['id']; answer: RpcAnswer }): void {
+    this.#channel?.send({ bytes: encodeAnswer(id, answer) })
+  }
+
+  async close(): Promise<void> {
+    this.closedBy(
+      new HubError('upstream.lost', `The connection to server "${this.#deps.server}" was closed.`),
+    )
+    await this.#channel?.close()
+  }
+
+  message(message: RpcMessage, requestId: number | undefined): void {
+    const related = requestId === undefined ? undefined : this.#calls.get(requestId)
+    switch (message.kind) {
+      case 'result':
+      case 'error':
+        return this.#takeAnswer(message, related)
+      case 'request':
+        if (message.method === METHOD.ping) return this.#answerPing(message)
+        return this.#deps.inbound.request(message, related)
+      case 'notification':
+        return this.#takeNotification(message, related)
+    }
+  }
+
+  failed(requestId: number, error: HubError): void {
+    this.#calls.get(requestId)?.fail(error)
+  }
+
+  closedBy(reason: HubError): void {
+    if (this.#ended) return
+    this.#ended = reason
+    for (const call of [...this.#calls.values()]) call.fail(lost(this.#deps.server, reason))
+    this.#announceClosed(reason)
+  }
+
+  #takeAnswer(message: RpcAnswer, related: Call | undefined): void {
+    // An error without an id belongs to the request on whose stream it came; on a pipe nobody can tell.
+    const call = message.id === null ? related : this.#calls.get(Number(message.id))
+    if (call) call.settle(message)
+    else this.#deps.log.debug({ id: message.id }, 'an answer came that nobody waits for')
+  }
+
+  #takeNotification(message: RpcNotification, related: Call | undefined): void {
+    if (message.method !== NOTIFICATION.progress) return this.#deps.inbound.notification(message, related)
+    const call = this.#byToken.get(Number(message.params?.['progressToken']))
+    if (call) call.progressed(message)
+    else this.#deps.log.debug({}, 'progress came for a call that nobody waits for')
+  }
+
+  #answerPing(request: RpcRequest): void {
+    this.respond({ id: request.id, answer: { kind: 'result', id: request.id, result: {}, body: EMPTY } })
+  }
+
+  #tellCancelled(id: number, reason: string | undefined): void {
+    this.notify(
+      NOTIFICATION.cancelled,
+      jsonBytes({ requestId: id, ...(reason === undefined ? {} : { reason }) }),
+    )
+  }
+
+  #forget(call: Call): void {
+    this.#calls.delete(call.id)
+    if (call.progressToken !== undefined) this.#byToken.delete(call.progressToken)
+    if (this.#calls.size === 0) this.#idleSince = this.#deps.clock.monotonic()
+  }
+}
+
+const EMPTY = jsonBytes({})
+
+function lost(server: string, cause: HubError | undefined): HubError {
+  return new HubError(
+    'upstream.lost',
+    `Server "${server}" went away during the call${cause ? `: ${cause.message}` : '.'}`,
+    {
+      cause,
+      data: { server },
+      cure: 'Whether the call took effect is not known, so the hub does not repeat it. Try again once the server is back.',
+    },
+  )
+}
+
+interface CallOwner {
+  forget(): void
+  tellCancelled(reason: string | undefined): void
+}
+
+class Call implements PendingCall {
+  readonly id: number
+  readonly answer: Promise<RpcAnswer>
+  readonly progressToken: number | undefined
+  readonly #call: UpstreamCall
+  readonly #deps: Deps
+  readonly #owner: CallOwner
+  readonly #resolve: (answer: RpcAnswer) => void
+  readonly #reject: (error: HubError) => void
+  #silence: Timer | undefined
+  #total: Timer | undefined
+  #holds = 0
+  #settled = false
+
+  constructor(id: number, call: UpstreamCall, deps: Deps, owner: CallOwner) {
+    this.id = id
+    this.#call = call
+    this.#deps = deps
+    this.#owner = owner
+    this.progressToken = call.progressToken
+    const { promise, resolve, reject } = Promise.withResolvers<RpcAnswer>()
+    this.answer = promise
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#watchSilence()
+    const { maxTotalTimeoutMs } = this.#limits
+    if (maxTotalTimeoutMs > 0)
+      this.#total = deps.clock.after(maxTotalTimeoutMs, () =>
+        this.#timeOut('maxTotalTimeout', maxTotalTimeoutMs),
+      )
+  }
+
+  get #limits(): CallTimes {
+    return this.#call.limits
+  }
+
+  settle(answer: RpcAnswer): void {
+    if (this.#end()) this.#resolve(answer)
+  }
+
+  fail(error: HubError): void {
+    if (this.#end()) this.#reject(error)
+  }
+
+  progressed(progress: RpcNotification): void {
+    if (this.#limits.resetTimeoutOnProgress && this.#holds === 0) this.#watchSilence()
+    this.#call.onProgress?.(progress)
+  }
+
+  cancel(reason: string | undefined): void {
+    if (this.#settled) return
+    this.#owner.tellCancelled(reason)
+    this.fail(new HubError('request.cancelled', `The call was cancelled${reason ? `: ${reason}` : ''}.`))
+  }
+
+  hold(): void {
+    this.#holds += 1
+    this.#silence?.stop()
+  }
+
+  release(): void {
+    this.#holds -= 1
+    if (this.#holds === 0 && !this.#settled) this.#watchSilence()
+  }
+
+  #watchSilence(): void {
+    this.#silence?.stop()
+    const { timeoutMs } = this.#limits
+    this.#silence = this.#deps.clock.after(timeoutMs, () => this.#timeOut('timeout', timeoutMs))
+  }
+
+  #timeOut(which: 'timeout' | 'maxTotalTimeout', ms: number): void {
+    if (this.#settled) return
+    this.#owner.tellCancelled(`no answer within ${ms} ms`)
+    this.fail(
+      new HubError(
+        'upstream.timeout',
+        `Server "${this.#deps.server}" did not answer ${this.#call.method} within ${ms} ms.`,
+        {
+          data: { server: this.#deps.server, timeoutMs: ms },
+          cure: `If the call may take longer, raise "options.${which}" of the server (milliseconds).`,
+        },
+      ),
+    )
+  }
+
+  #end(): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#silence?.stop()
+    this.#total?.stop()
+    this.#owner.forget()
+    return true
+  }
+}

@@ -1,0 +1,86 @@
+import { HubError } from '../domain/errors.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Logger } from '../kernel/logger.ts'
+import { isSupportedRevision, supportedRevisions } from '../mcp/eras.ts'
+import { isObject, jsonBytes, type RpcAnswer } from '../mcp/json-rpc.ts'
+import { METHOD, NOTIFICATION, type ServerHello } from '../mcp/methods.ts'
+import type { ChannelEvents, OpenChannel } from './channel.ts'
+import { Connection } from './connection.ts'
+import type { ClientIdentity, InboundHandler, Upstream } from './upstream.ts'
+
+interface HandshakeDeps {
+  readonly server: string
+  readonly clock: Clock
+  readonly log: Logger
+  /** How long the server may take from its start to its answer to `initialize`. */
+  readonly initTimeoutMs: number
+}
+
+/**
+ * Opens a channel and goes through `initialize` (spec, basic/lifecycle).
+ * @throws HubError when the server cannot be reached, does not answer in time or answers something unusable
+ */
+export async function connect(
+  open: OpenChannel,
+  identity: ClientIdentity,
+  inbound: InboundHandler,
+  signal: AbortSignal,
+  deps: HandshakeDeps,
+): Promise<Upstream> {
+  const connection = new Connection({ ...deps, inbound })
+  inbound.opened(connection)
+  const events: ChannelEvents = {
+    message: (message, requestId) => connection.message(message, requestId),
+    failed: (requestId, error) => connection.failed(requestId, error),
+    closed: (reason) => connection.closedBy(reason),
+  }
+  const onAbort = () => void connection.close()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    connection.attach(await open(events, signal))
+    const answer = await connection.request({
+      method: METHOD.initialize,
+      params: jsonBytes(identity),
+      limits: { timeoutMs: deps.initTimeoutMs, resetTimeoutOnProgress: false, maxTotalTimeoutMs: 0 },
+    }).answer
+    connection.greeted(readHello(deps.server, answer))
+    connection.notify(NOTIFICATION.initialized, undefined)
+    return connection
+  } catch (error) {
+    await connection.close()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function readHello(server: string, answer: RpcAnswer): ServerHello {
+  if (answer.kind === 'error')
+    throw new HubError(
+      'upstream.rejected',
+      `Server "${server}" refused to initialize: ${answer.error.message}.`,
+      {
+        data: { server, rpcCode: answer.error.code },
+      },
+    )
+  const hello = answer.result
+  if (!isObject(hello)) throw unusable(server, 'its answer to initialize is not an object')
+  const { protocolVersion, capabilities, serverInfo, instructions } = hello
+  if (!isSupportedRevision(protocolVersion))
+    throw unusable(
+      server,
+      `it speaks protocol revision ${JSON.stringify(protocolVersion)}; the hub knows ${supportedRevisions().join(', ')}`,
+    )
+  if (!isObject(serverInfo) || typeof serverInfo['name'] !== 'string')
+    throw unusable(server, 'its answer to initialize has no serverInfo.name')
+  return {
+    protocolVersion,
+    capabilities: isObject(capabilities) ? capabilities : {},
+    serverInfo: { ...serverInfo, name: serverInfo['name'], version: String(serverInfo['version'] ?? '') },
+    ...(typeof instructions === 'string' ? { instructions } : {}),
+  }
+}
+
+function unusable(server: string, why: string): HubError {
+  return new HubError('upstream.invalid', `Server "${server}" cannot be used: ${why}.`, { data: { server } })
+}

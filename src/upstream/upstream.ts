@@ -1,0 +1,72 @@
+import type { HubError } from '../domain/errors.ts'
+import type { RpcAnswer, RpcNotification, RpcRequest } from '../mcp/json-rpc.ts'
+import type { Capabilities, Implementation, ServerHello } from '../mcp/methods.ts'
+
+/**
+ * One connection to one MCP server, initialized. The gateway asks for nothing else: whether a process, an HTTP service
+ * or a worker far away stands behind it is not its business.
+ */
+export interface Upstream {
+  readonly hello: ServerHello
+  /** Whether the transport tells on whose call's stream a message came, so that questions can always be attributed. */
+  readonly correlates: boolean
+  request(call: UpstreamCall): PendingCall
+  notify(method: string, params: Buffer | undefined): void
+  /** Answers a request that came in through `InboundHandler.request`. */
+  respond(answer: { id: RpcRequest['id']; answer: RpcAnswer }): void
+  /** Since when no call is in flight (monotonic clock, ms); undefined while one is. */
+  readonly idleSince: number | undefined
+  /** Resolves with the reason once the connection has ended, however that came. Never rejects. */
+  readonly closed: Promise<HubError>
+  /** Ends the connection and waits for it; calls still in flight fail. Safe to call twice. */
+  close(): Promise<void>
+}
+
+export interface UpstreamCall {
+  readonly method: string
+  readonly params: Buffer | undefined
+  /** The `_meta.progressToken` that stands in `params`, unique on this upstream; its progress comes to `onProgress`. */
+  readonly progressToken?: number
+  readonly onProgress?: (progress: RpcNotification) => void
+  readonly limits: CallTimes
+}
+
+export interface CallTimes {
+  readonly timeoutMs: number
+  readonly resetTimeoutOnProgress: boolean
+  /** 0 = none. */
+  readonly maxTotalTimeoutMs: number
+}
+
+export interface PendingCall {
+  /** The server's answer, as it came; rejects with a HubError when there is none. */
+  readonly answer: Promise<RpcAnswer>
+  /** Tells the server that nobody waits any more; `answer` then rejects with `request.cancelled`. */
+  cancel(reason: string | undefined): void
+  /** While held, the silence of the server does not count: it waits for somebody on the client's side. */
+  hold(): void
+  release(): void
+}
+
+/** Receives what a server says unasked. `related` is the call on whose own stream it came, where a transport tells. */
+export interface InboundHandler {
+  /** Called once, before anything else: the upstream that the rest is about. */
+  opened(upstream: Upstream): void
+  request(request: RpcRequest, related: PendingCall | undefined): void
+  notification(notification: RpcNotification, related: PendingCall | undefined): void
+}
+
+/** Who we say we are in `initialize`. */
+export interface ClientIdentity {
+  readonly protocolVersion: string
+  readonly clientInfo: Implementation
+  readonly capabilities: Capabilities
+}
+
+/** Opens upstreams to one server; each call makes a new one. */
+export interface UpstreamFactory {
+  /** @throws HubError `server.unavailable` or `upstream.*` when no initialized connection comes about */
+  open(identity: ClientIdentity, inbound: InboundHandler, signal: AbortSignal): Promise<Upstream>
+  /** The last lines that the server's process wrote on stderr, oldest first; empty for servers without a process. */
+  stderr(): readonly string[]
+}
