@@ -1,12 +1,16 @@
-import type { ServerSpec } from '../domain/server-spec.ts'
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { HubError } from '../domain/errors.ts'
+import type { HttpSpec, ServerSpec, StdioSpec } from '../domain/server-spec.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
 import { Ring } from '../kernel/ring.ts'
 import type { OpenChannel } from '../upstream/channel.ts'
 import { connect } from '../upstream/handshake.ts'
+import { SseChannel } from '../upstream/sse/sse-channel.ts'
 import type { Guardian } from '../upstream/stdio/guardian.ts'
 import { STDIO_LIMITS, StdioChannel } from '../upstream/stdio/stdio-channel.ts'
-import { openHttpChannel } from '../upstream/streamable-http/open-http.ts'
+import { HTTP_LIMITS, HttpChannel } from '../upstream/streamable-http/http-channel.ts'
+import type { HttpTarget } from '../upstream/streamable-http/http-request.ts'
 import type { UpstreamFactory } from '../upstream/upstream.ts'
 
 export interface DriverDeps {
@@ -28,25 +32,89 @@ const STDERR_LINES = 20
 export function upstreamFactory(spec: ServerSpec, deps: DriverDeps): UpstreamFactory {
   const stderr = new Ring<string>(STDERR_LINES)
   const log = deps.log.child({ server: spec.name })
-  const open = channelOpener(spec, { ...deps, log }, stderr)
+  const { transport } = spec
+  const context: Context = { ...deps, log, server: spec.name, stderr }
+  if (transport.kind === 'stdio') return factory(stdioOpener(transport, context), context)
+  if (transport.kind === 'sse') return factory(sseOpener(transport, context), context)
+  if (transport.kind === 'streamable-http') return factory(streamableOpener(transport, context), context)
+  return eitherHttp(
+    factory(streamableOpener(transport, context), context),
+    factory(sseOpener(transport, context), context),
+  )
+}
+
+interface Context extends DriverDeps {
+  readonly server: string
+  readonly stderr: Ring<string>
+}
+
+function factory(open: OpenChannel, context: Context): UpstreamFactory {
   return {
-    open: (identity, inbound, signal) =>
-      connect(open, identity, inbound, signal, { ...deps, log, server: spec.name }),
-    stderr: () => stderr.items(),
+    open: (identity, inbound, signal) => connect(open, identity, inbound, signal, context),
+    stderr: () => context.stderr.items(),
   }
 }
 
-function channelOpener(spec: ServerSpec, deps: DriverDeps, stderr: Ring<string>): OpenChannel {
-  const { transport, name: server } = spec
-  switch (transport.kind) {
-    case 'stdio':
-      return (events) => {
-        const owner = `${deps.mark}.${deps.nextProcess()}`
-        return StdioChannel.open(transport, events, { ...deps, server, owner, stderr, limits: STDIO_LIMITS })
-      }
-    case 'sse':
-    case 'streamable-http':
-    case 'auto':
-      return (events, signal) => openHttpChannel(transport, events, signal, { ...deps, server })
+function stdioOpener(transport: StdioSpec, context: Context): OpenChannel {
+  return (events) => {
+    const owner = `${context.mark}.${context.nextProcess()}`
+    return StdioChannel.open(transport, events, { ...context, owner, limits: STDIO_LIMITS })
   }
 }
+
+function streamableOpener(transport: HttpSpec, context: Context): OpenChannel {
+  return async (events) =>
+    new HttpChannel(events, { ...context, target: httpTarget(transport, context), limits: HTTP_LIMITS })
+}
+
+function sseOpener(transport: HttpSpec, context: Context): OpenChannel {
+  const { maxMessageBytes } = HTTP_LIMITS
+  return (events, signal) =>
+    SseChannel.open(events, signal, { ...context, target: httpTarget(transport, context), maxMessageBytes })
+}
+
+/**
+ * A URL of which the settings do not say which transport it speaks: streamable HTTP, or, where that is refused as a whole,
+ * the older pair (spec 2025-11-25, basic/transports, "Backwards Compatibility").
+ */
+function eitherHttp(streamable: UpstreamFactory, sse: UpstreamFactory): UpstreamFactory {
+  return {
+    async open(identity, inbound, signal) {
+      try {
+        return await streamable.open(identity, inbound, signal)
+      } catch (error) {
+        const status = error instanceof HubError ? error.data['status'] : undefined
+        if (status !== 400 && status !== 404 && status !== 405) throw error
+        return sse.open(identity, inbound, signal)
+      }
+    },
+    stderr: () => [],
+  }
+}
+
+function httpTarget({ url, headers }: HttpSpec, { server, environment }: Context): HttpTarget {
+  return {
+    server,
+    url: new URL(url),
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    dispatcher: httpDispatcher(environment),
+  }
+}
+
+/** Connections of one upstream's own; through a proxy where the environment names one. */
+function httpDispatcher(environment: DriverDeps['environment']): Dispatcher {
+  const options = { connections: MAX_CONNECTIONS, keepAliveTimeout: 30_000 }
+  const variable = (name: string) => environment[name.toLowerCase()] ?? environment[name]
+  const httpProxy = variable('HTTP_PROXY')
+  const httpsProxy = variable('HTTPS_PROXY')
+  if (!httpProxy && !httpsProxy) return new Agent(options)
+  return new EnvHttpProxyAgent({
+    ...options,
+    ...(httpProxy ? { httpProxy } : {}),
+    ...(httpsProxy ? { httpsProxy } : {}),
+    noProxy: variable('NO_PROXY') ?? 'localhost,127.0.0.1,::1',
+  })
+}
+
+/** Calls beyond this many at once wait for a connection. */
+const MAX_CONNECTIONS = 256

@@ -7,6 +7,8 @@ export interface Channel {
   readonly correlates: boolean
   /** Hands a message over. Trouble with it comes back through `ChannelEvents`, never as a throw. */
   send(message: Outgoing): void
+  /** Nobody waits for this request any more. */
+  abandon(requestId: number): void
   /** Called once with the revision that `initialize` agreed on, before anything else is sent. */
   agreed(protocolVersion: string): void
   /** Ends the channel and waits for its end. Safe to call twice. */

@@ -62,6 +62,10 @@ export class Connection implements Upstream {
     return this.#channel?.correlates ?? false
   }
 
+  get ended(): HubError | undefined {
+    return this.#ended
+  }
+
   get idleSince(): number | undefined {
     return this.#calls.size === 0 ? this.#idleSince : undefined
   }
@@ -145,6 +149,7 @@ export class Connection implements Upstream {
   }
 
   #tellCancelled(id: number, reason: string | undefined): void {
+    this.#channel?.abandon(id)
     this.notify(
       NOTIFICATION.cancelled,
       jsonBytes({ requestId: id, ...(reason === undefined ? {} : { reason }) }),

@@ -88,7 +88,9 @@ export class LocalServer {
   upstream(holder: Holder | undefined): Upstream | Promise<Upstream> {
     if (holder && this.spec.isolation === 'session') return this.#heldBy(holder)
     const { state } = this.#replica
-    return state.kind === 'running' ? state.upstream : this.#replica.upstream(this.#deps.waitMs)
+    return state.kind === 'running' && !state.upstream.ended
+      ? state.upstream
+      : this.#replica.upstream(this.#deps.waitMs)
   }
 
   /** Tries a failed server now. */

@@ -61,7 +61,7 @@ export class Replica {
     for (;;) {
       const state = this.#state
       const now = this.#deps.clock.monotonic()
-      if (state.kind === 'running') return state.upstream
+      if (state.kind === 'running' && !state.upstream.ended) return state.upstream
       if (state.kind === 'asleep') this.#wake?.()
       const hopeless = state.kind === 'terminated' || (state.kind === 'failed' && state.retryAt > deadline)
       if (hopeless || now >= deadline) throw unavailable(this.#deps.server, state, now)

@@ -1,4 +1,4 @@
-import { toHubError } from '../../domain/errors.ts'
+import { HubError, toHubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import {
@@ -130,9 +130,19 @@ export class Relay {
       },
       (error: unknown) => {
         this.#settled(call, upstream, pending)
-        this.#failed(call, error)
+        if (!call.resent && !call.cancelled && certainlyNotAccepted(error))
+          this.#resend(call, request, { target, namePath })
+        else this.#failed(call, error)
       },
     )
+  }
+
+  /** Once more, on the upstream that takes the lost one's place: the server has never seen the request. */
+  #resend(call: InFlight, request: RpcRequest, route: Route): void {
+    call.resent = true
+    call.sent = undefined
+    call.session.inFlight.set(call.id, call)
+    this.start(call, request, route)
   }
 
   #settled(call: InFlight, upstream: Upstream, pending: PendingCall): void {
@@ -166,6 +176,10 @@ export class Relay {
       this.#deps.log.debug({ err: error, server }, 'a server could not be told something')
     }
   }
+}
+
+function certainlyNotAccepted(error: unknown): boolean {
+  return error instanceof HubError && error.data['accepted'] === false
 }
 
 function nameAt(request: RpcRequest, path: readonly string[]): unknown {

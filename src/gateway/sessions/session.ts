@@ -43,6 +43,8 @@ export class InFlight {
   /** Set as soon as the server's upstream is at hand and the request was sent. */
   sent: { readonly upstream: Upstream; readonly pending: PendingCall } | undefined
   cancelled = false
+  /** It was sent a second time, because the first had certainly not been accepted. */
+  resent = false
 
   constructor(session: Session, id: RequestId, facts: { server: string; what: string; reply: Reply }) {
     this.session = session

@@ -98,6 +98,10 @@ export class StdioChannel implements Channel {
     if (message.bytes.length >= COPY_BELOW) stdin.write(NEWLINE)
   }
 
+  abandon(): void {
+    // A late answer is known by its id.
+  }
+
   agreed(): void {
     // Nothing on a pipe depends on the revision.
   }

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises'
+import type { HubSettings } from '../domain/server-spec.ts'
+import { SettingsFile } from '../state/settings/file-source.ts'
+import { interpretSettings } from '../state/settings/interpret.ts'
+import type { HubOptions } from './options.ts'
+import type { Output } from './output.ts'
+import type { Texts } from './texts.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Checks a settings file; throws HubError where it is wrong. */
+export async function validateConfig(
+  path: string,
+  environment: Environment,
+  output: Output,
+  texts: Texts,
+): Promise<void> {
+  const text = await new SettingsFile(path).read()
+  const { settings, warnings } = interpretSettings(text, path, environment)
+  for (const warning of warnings) output.talk(warning)
+  output.talk(texts.valid(path, settings.servers.size, settings.groups.length))
+}
+
+interface Row {
+  readonly key: string
+  readonly value: unknown
+  readonly origin: string
+}
+
+/** Shows what is in force and where it comes from. Secrets (keys, headers, environments of servers) are left out. */
+export async function showConfig(
+  options: HubOptions,
+  environment: Environment,
+  output: Output,
+  { origin, format }: { origin: boolean; format: 'table' | 'json' },
+): Promise<void> {
+  const rows = [...optionRows(options), ...(await settingsRows(options, environment))]
+  if (format === 'json') {
+    const entries = rows.map(({ key, value, origin: from }) => [
+      key,
+      origin ? { value, origin: from } : value,
+    ])
+    output.data(JSON.stringify(Object.fromEntries(entries), undefined, 2))
+    return
+  }
+  const width = Math.max(...rows.map(({ key }) => key.length))
+  const values = rows.map(({ value }) => (typeof value === 'string' ? value : JSON.stringify(value)))
+  const valueWidth = Math.max(...values.map((value) => value.length))
+  for (const [index, row] of rows.entries()) {
+    const value = values[index] ?? ''
+    output.data(
+      origin
+        ? `${row.key.padEnd(width)}  ${value.padEnd(valueWidth)}  ${row.origin}`
+        : `${row.key.padEnd(width)}  ${value}`,
+    )
+  }
+}
+
+function optionRows(options: HubOptions): Row[] {
+  return Object.entries(options).map(([key, { value, origin, name }]) => ({
+    key,
+    value,
+    origin: origin === 'default' ? 'default' : `${origin} ${name}`,
+  }))
+}
+
+async function settingsRows(options: HubOptions, environment: Environment): Promise<Row[]> {
+  const path = options.settings.value
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' && options.settings.origin === 'default') return undefined
+    throw error
+  })
+  if (text === undefined) return [{ key: 'mcpServers', value: 'bundled example', origin: 'default' }]
+  const { settings } = interpretSettings(text, path, environment)
+  const defaults = interpretSettings('{}', path, {}).settings
+  const plain = [
+    'nameSeparator',
+    'sessionTimeoutMs',
+    'bodyLimitBytes',
+    'bearerAuth',
+    'bearerHeader',
+    'globalEndpoint',
+    'groupsByName',
+  ] as const
+  return [
+    ...plain.map((key) => ({
+      key,
+      value: settings[key],
+      origin: settings[key] === defaults[key] ? 'default' : `file ${path}`,
+    })),
+    ...listRows(settings, path),
+  ]
+}
+
+function listRows(settings: HubSettings, path: string): Row[] {
+  const origin = `file ${path}`
+  return [
+    { key: 'keys', value: settings.keys.map((key) => key.id), origin },
+    { key: 'groups', value: settings.groups.map((group) => group.name), origin },
+    ...[...settings.servers.values()].map((spec) => ({
+      key: `servers.${spec.name}`,
+      value: `${spec.transport.kind}, ${spec.isolation}${spec.enabled ? '' : ', disabled'}`,
+      origin,
+    })),
+  ]
+}

@@ -1,0 +1,114 @@
+import tab from '@bomb.sh/tab/commander'
+import { Command, CommanderError, Option } from 'commander'
+import { type HubErrorCode, toHubError } from '../domain/errors.ts'
+import { LOG_LEVELS } from '../kernel/logger.ts'
+import { VERSION } from '../kernel/version.ts'
+import { showConfig, validateConfig } from './config.ts'
+import { type Flags, readOptions } from './options.ts'
+import type { Output } from './output.ts'
+import { serve } from './serve.ts'
+import { type Texts, textsFor } from './texts.ts'
+
+/** 0 fine, 1 wrong use or unexpected, 78 (EX_CONFIG) settings that cannot be used. */
+const EXIT_BY_CODE: Partial<Record<HubErrorCode, number>> = {
+  'settings.invalid': 78,
+  'settings.unreadable': 78,
+}
+
+export interface CliContext {
+  readonly argv: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly output: Output
+  readonly exitNow: (code: number) => void
+}
+
+/** Runs the command line; resolves with the exit code. Never throws. */
+export async function runCli(context: CliContext): Promise<number> {
+  const { argv, output } = context
+  let exitCode = 0
+  const setExit = (code: number) => {
+    exitCode = code
+  }
+  try {
+    await buildProgram(context, setExit).parseAsync([...argv])
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
+    const { code, message, cure } = toHubError(error)
+    output.talk(
+      argv.includes('--json')
+        ? JSON.stringify({ error: { code, message, cure } })
+        : `flotilla: ${message}${cure ? `\n  ${cure}` : ''}`,
+    )
+    return EXIT_BY_CODE[code] ?? 1
+  }
+}
+
+function buildProgram(context: CliContext, setExit: (code: number) => void): Command {
+  const { environment, output, exitNow } = context
+  const texts = textsFor(languageOf(context))
+  const program = new Command('flotilla')
+    .description(texts.describe)
+    .version(VERSION, '-V, --version')
+    .option('--lang <language>', texts.optionLang)
+    .option('--json', 'one-line JSON errors')
+    .showHelpAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.data(text.trimEnd()),
+      writeErr: (text) => output.talk(text.trimEnd()),
+    })
+    .addHelpText('after', examples(texts))
+  withHubFlags(program.command('serve', { isDefault: true }).description(texts.serve), texts).action(
+    async (flags: Flags) => {
+      setExit(await serve({ options: readOptions(flags, environment), environment, output, texts, exitNow }))
+    },
+  )
+  const config = program.command('config').description(texts.config)
+  config
+    .command('validate')
+    .description(texts.configValidate)
+    .argument('[file]', texts.optionSettings)
+    .action(async (file: string | undefined) => {
+      const options = readOptions(file === undefined ? {} : { settings: file }, environment)
+      await validateConfig(options.settings.value, environment, output, texts)
+    })
+  withHubFlags(config.command('show').description(texts.configShow), texts)
+    .option('--origin', texts.optionOrigin, false)
+    .addOption(
+      new Option('-o, --output <format>', texts.optionOutput).choices(['table', 'json']).default('table'),
+    )
+    .action(async (flags: Flags & { origin: boolean; output: 'table' | 'json' }) => {
+      const shape = { origin: flags.origin, format: flags.output }
+      await showConfig(readOptions(flags, environment), environment, output, shape)
+    })
+  tab(program, { completionCommandName: 'completion' })
+  return program
+}
+
+function withHubFlags(command: Command, texts: Texts): Command {
+  return command
+    .option('-p, --port <number>', texts.optionPort)
+    .option('-H, --host <address>', texts.optionHost)
+    .option('-d, --data-dir <folder>', texts.optionDataDir)
+    .option('-s, --settings <file>', texts.optionSettings)
+    .addOption(new Option('-l, --log-level <level>', texts.optionLogLevel).choices(LOG_LEVELS))
+}
+
+function examples(texts: Texts): string {
+  return `
+${texts.examples}
+  flotilla
+  flotilla serve --port 3100 --settings ./mcp_settings.json
+  flotilla config validate
+  flotilla config show --origin
+  source <(flotilla completion bash)`
+}
+
+/** `--lang` before LC_ALL before LC_MESSAGES before LANG. */
+function languageOf({ argv, environment }: CliContext): string | undefined {
+  const at = argv.findIndex((argument) => argument === '--lang' || argument.startsWith('--lang='))
+  const flag =
+    at === -1 ? undefined : argv[at]?.includes('=') ? argv[at]?.slice('--lang='.length) : argv[at + 1]
+  return flag ?? environment['LC_ALL'] ?? environment['LC_MESSAGES'] ?? environment['LANG']
+}

@@ -1,0 +1,92 @@
+import { Standalone } from '../compose/standalone.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { systemRandom } from '../kernel/random.ts'
+import { hubLogger } from './log-output.ts'
+import type { HubOptions } from './options.ts'
+import type { Output } from './output.ts'
+import type { Texts } from './texts.ts'
+
+/** How long calls in flight may go on after the first SIGTERM or SIGINT, ms. */
+const GRACE_MS = 10_000
+const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const
+
+export interface ServeContext {
+  readonly options: HubOptions
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly output: Output
+  readonly texts: Texts
+  /** Ends the process at once: only for the second signal. */
+  readonly exitNow: (code: number) => void
+}
+
+/** Runs the hub until a signal ends it; resolves with the exit code. */
+export async function serve({ options, environment, output, texts, exitNow }: ServeContext): Promise<number> {
+  const log = hubLogger(options.logLevel.value)
+  const hub = await Standalone.start(
+    {
+      host: options.host.value,
+      port: options.port.value,
+      dataDir: options.dataDir.value,
+      settingsPath: options.settings.value,
+      settingsOptional: options.settings.origin === 'default',
+      allowedHosts: options.allowedHosts.value,
+      allowedOrigins: options.allowedOrigins.value,
+      environment,
+    },
+    { clock: systemClock, random: systemRandom, log },
+  )
+  const stopped = untilSignal(hub, output, texts, exitNow)
+  announce(hub, options, output, texts)
+  void hub.settled.then(() => announceReady(hub, output, texts))
+  return stopped
+}
+
+function untilSignal(
+  hub: Standalone,
+  output: Output,
+  texts: Texts,
+  exitNow: (code: number) => void,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let asked = false
+    const onSignal = (signal: keyof typeof SIGNAL_EXIT) => {
+      if (asked) return exitNow(SIGNAL_EXIT[signal])
+      asked = true
+      output.talk(texts.stopping)
+      hub.stop(GRACE_MS).then(() => resolve(0), reject)
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+  })
+}
+
+function announce(hub: Standalone, options: HubOptions, output: Output, texts: Texts): void {
+  const host =
+    options.host.value === '0.0.0.0' || options.host.value === '::' ? '127.0.0.1' : options.host.value
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${hub.port}/mcp`
+  if (hub.example) output.talk(texts.exampleInUse(options.settings.value))
+  const guarded = hub.settings.keys.length > 0 && hub.settings.bearerAuth
+  const header = guarded ? ' --header "Authorization: Bearer <key>"' : ''
+  const headers = guarded ? { headers: { Authorization: 'Bearer <key>' } } : {}
+  output.talk(`
+  ${texts.endpoint}:  ${url}
+
+  ${texts.connect}
+    Claude Code   claude mcp add --transport http flotilla ${url}${header}
+    Cursor        ~/.cursor/mcp.json   ${JSON.stringify({ mcpServers: { flotilla: { url, ...headers } } })}
+    VS Code       .vscode/mcp.json     ${JSON.stringify({ servers: { flotilla: { type: 'http', url, ...headers } } })}
+${guarded ? `    ${texts.bearer}\n` : ''}`)
+  output.talk(texts.starting([...hub.settings.servers.values()].filter((spec) => spec.enabled).length))
+}
+
+function announceReady(hub: Standalone, output: Output, texts: Texts): void {
+  const { insight } = hub.hub
+  const enabled = [...insight.settings().servers.values()].filter((spec) => spec.enabled)
+  const reports = enabled.map((spec) => insight.report(spec.name))
+  const down = reports.flatMap((report) =>
+    report?.state.kind === 'failed' ? [{ report, error: report.state.error }] : [],
+  )
+  const tools = enabled.reduce((sum, spec) => sum + (insight.listing(spec.name)?.tools.length ?? 0), 0)
+  output.talk(texts.ready(enabled.length - down.length, enabled.length, tools))
+  for (const { report, error } of down) output.talk(texts.down(report.spec.name, error.message))
+}

@@ -1,0 +1,275 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { LOOPBACK_NAMES, type OriginPolicy } from '../access/origin.ts'
+import { HubError, toHubError } from '../domain/errors.ts'
+import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
+import type { ListingStore } from '../gateway/catalog/catalogs.ts'
+import { readListing } from '../gateway/catalog/listing.ts'
+import { DEFAULT_BACKOFF } from '../kernel/backoff.ts'
+import { type Clock, sleep } from '../kernel/clock.ts'
+import type { Logger } from '../kernel/logger.ts'
+import type { Random } from '../kernel/random.ts'
+import { JsonCache } from '../state/json-cache/json-cache.ts'
+import { SettingsFile } from '../state/settings/file-source.ts'
+import { interpretSettings } from '../state/settings/interpret.ts'
+import { Guardian } from '../upstream/stdio/guardian.ts'
+import { upstreamFactory } from './drivers.ts'
+import { exampleSettings } from './example.ts'
+import { Hub, type HubTuning } from './hub.ts'
+
+export interface StandaloneOptions {
+  readonly host: string
+  readonly port: number
+  readonly dataDir: string
+  readonly settingsPath: string
+  /** Whether the settings file may be missing; then the bundled example is served. */
+  readonly settingsOptional: boolean
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly tuning?: Partial<HubTuning> & { readonly initTimeoutMs?: number }
+}
+
+export interface StandaloneDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+export const DEFAULT_TUNING: HubTuning & { readonly initTimeoutMs: number } = {
+  startConcurrency: 8,
+  backoff: DEFAULT_BACKOFF,
+  waitForServerMs: 10_000,
+  drainMs: 60_000,
+  firstLookMs: 5_000,
+  maxSessions: 100_000,
+  // npx may first have to download the server.
+  initTimeoutMs: 300_000,
+}
+
+/** A running standalone hub. */
+export class Standalone {
+  readonly hub: Hub
+  readonly example: boolean
+  readonly settings: HubSettings
+  /** Resolves when every server has come up or failed once. */
+  readonly settled: Promise<void>
+  readonly #server: Server
+  readonly #deps: StandaloneDeps
+  readonly #closers: (() => Promise<void>)[]
+  #stopped: Promise<void> | undefined
+
+  /**
+   * Reads the settings, starts listening, then starts the servers.
+   * @throws HubError for settings that cannot be used and for an address that cannot be listened on
+   */
+  static async start(options: StandaloneOptions, deps: StandaloneDeps): Promise<Standalone> {
+    const { log } = deps
+    const source = await loadSettings(options)
+    const { settings, warnings } = source.interpret(source.text)
+    for (const warning of warnings) log.warn({}, warning)
+    const loopback = isLoopback(options.host)
+    if (!loopback) requireKeys(options.host, settings)
+    const parts = makeHub(options, deps, settings, loopback)
+    const server = createServer((request, response) => parts.hub.handle(request, response))
+    // Clients keep connections between calls; closing them early would make calls fail that race with it.
+    server.keepAliveTimeout = 75_000
+    await listen(server, options)
+    log.info({}, 'Running in standalone mode')
+    await parts.hub.start()
+    source.file.watch((change) => {
+      // As long as the example is served there need not be a file.
+      if (source.example && 'error' in change) return
+      void takeChange(change, source.interpret, parts.hub, { loopback, host: options.host, log })
+    })
+    return new Standalone(parts, server, deps, { settings, example: source.example }, [
+      () => source.file.close(),
+    ])
+  }
+
+  private constructor(
+    parts: HubParts,
+    server: Server,
+    deps: StandaloneDeps,
+    facts: { settings: HubSettings; example: boolean },
+    closers: (() => Promise<void>)[],
+  ) {
+    this.hub = parts.hub
+    this.settled = parts.settled
+    this.settings = facts.settings
+    this.example = facts.example
+    this.#server = server
+    this.#deps = deps
+    this.#closers = [...closers, () => parts.cache.close(), () => parts.guardian.close()]
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Refuses new work, lets calls in flight finish for up to `graceMs`, ends everything. Safe to call twice. */
+  stop(graceMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs)
+    return this.#stopped
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const { clock } = this.#deps
+    this.hub.refuseNewSessions()
+    const deadline = clock.monotonic() + graceMs
+    while (this.hub.busy && clock.monotonic() < deadline) await sleep(clock, 20)
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    await this.hub.close()
+    this.#server.closeIdleConnections()
+    // Answers that are being written get a moment; whoever does not read them does not hold us up.
+    await Promise.race([closed, sleep(clock, 1_000)])
+    this.#server.closeAllConnections()
+    for (const close of this.#closers) await close()
+  }
+}
+
+interface HubParts {
+  readonly hub: Hub
+  readonly cache: JsonCache
+  readonly guardian: Guardian
+  readonly settled: Promise<void>
+}
+
+function makeHub(
+  options: StandaloneOptions,
+  deps: StandaloneDeps,
+  settings: HubSettings,
+  loopback: boolean,
+): HubParts {
+  const { clock, random, log } = deps
+  const tuning = { ...DEFAULT_TUNING, ...options.tuning }
+  const mark = random.id(96)
+  const guardian = new Guardian(mark, log)
+  const cache = new JsonCache(join(options.dataDir, 'catalog'), log)
+  let processes = 0
+  const nextProcess = () => {
+    processes += 1
+    return processes
+  }
+  const { environment } = options
+  const drivers = {
+    clock,
+    log,
+    guardian,
+    mark,
+    nextProcess,
+    environment,
+    initTimeoutMs: tuning.initTimeoutMs,
+  }
+  const open = new Set([...settings.servers.values()].filter((spec) => spec.enabled).map((spec) => spec.name))
+  const { promise: settled, resolve } = Promise.withResolvers<void>()
+  if (open.size === 0) resolve()
+  const hub = new Hub({
+    settings,
+    store: listingStore(cache),
+    clock,
+    random,
+    log,
+    tuning,
+    originPolicy: originPolicy(options, loopback),
+    openWithoutKeys: loopback,
+    factory: (spec) => upstreamFactory(spec, drivers),
+    onServerState: (server) => {
+      const kind = hub.insight.report(server)?.state.kind
+      if (kind !== 'pending' && kind !== 'starting') open.delete(server)
+      if (open.size === 0) resolve()
+    },
+  })
+  return { hub, cache, guardian, settled }
+}
+
+function originPolicy(options: StandaloneOptions, loopback: boolean): OriginPolicy {
+  const named = options.allowedHosts.map((host) => host.toLowerCase())
+  const known = loopback || named.length > 0
+  return {
+    hosts: known ? new Set([...LOOPBACK_NAMES, options.host.toLowerCase(), ...named]) : undefined,
+    origins: new Set(options.allowedOrigins),
+  }
+}
+
+/** Listings under the name of their server, valid as long as it is started or reached in the same way. */
+function listingStore(cache: JsonCache): ListingStore {
+  const fingerprint = ({ transport }: ServerSpec) =>
+    JSON.stringify(transport.kind === 'stdio' ? [transport.command, transport.args] : [transport.url])
+  return {
+    load: async (spec) => readListing(await cache.load(spec.name, fingerprint(spec))),
+    save: (spec, listing) => cache.save(spec.name, fingerprint(spec), listing),
+  }
+}
+
+interface SettingsSource {
+  readonly file: SettingsFile
+  readonly text: string
+  readonly example: boolean
+  readonly interpret: (text: string) => ReturnType<typeof interpretSettings>
+}
+
+async function loadSettings(options: StandaloneOptions): Promise<SettingsSource> {
+  const file = new SettingsFile(options.settingsPath)
+  const interpret = (text: string) => interpretSettings(text, options.settingsPath, options.environment)
+  try {
+    return { file, text: await file.read(), example: false, interpret }
+  } catch (error) {
+    const missing = error instanceof HubError && (error.cause as NodeJS.ErrnoException)?.code === 'ENOENT'
+    if (!missing || !options.settingsOptional) throw error
+    return { file, text: await exampleSettings(options.dataDir), example: true, interpret }
+  }
+}
+
+async function takeChange(
+  change: { text: string } | { error: HubError },
+  interpret: SettingsSource['interpret'],
+  hub: Hub,
+  { loopback, host, log }: { loopback: boolean; host: string; log: Logger },
+): Promise<void> {
+  try {
+    if ('error' in change) throw change.error
+    const { settings, warnings } = interpret(change.text)
+    if (!loopback) requireKeys(host, settings)
+    for (const warning of warnings) log.warn({}, warning)
+    await hub.apply(settings)
+    log.info({ servers: settings.servers.size }, 'the changed settings are in force')
+  } catch (error) {
+    const { message, cure } = toHubError(error)
+    log.error({ cure }, `the changed settings are not used, the last good ones stay in force: ${message}`)
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+function requireKeys(host: string, settings: HubSettings): void {
+  if (settings.keys.length > 0 && settings.bearerAuth) return
+  throw new HubError(
+    'settings.invalid',
+    `Listening on ${host} would open every server to the network: there is no key.`,
+    {
+      cure:
+        settings.keys.length > 0
+          ? 'Remove "enableBearerAuth": false from systemConfig.routing, or listen on 127.0.0.1.'
+          : 'Add a key to "bearerKeys" in the settings, or listen on 127.0.0.1.',
+    },
+  )
+}
+
+function listen(server: Server, { host, port }: StandaloneOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message
+      reject(
+        new HubError('internal', `The hub cannot listen on ${host}:${port}: ${why}.`, {
+          cause,
+          cure: 'Choose another port with PORT or --port.',
+        }),
+      )
+    })
+    server.listen(port, host, () => resolve())
+  })
+}

@@ -1,0 +1,6 @@
+import { processOutput } from './cli/output.ts'
+import { runCli } from './cli/program.ts'
+
+const exitNow = (code: number) => process.exit(code)
+
+exitNow(await runCli({ argv: process.argv, environment: process.env, output: processOutput, exitNow }))
