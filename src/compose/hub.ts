@@ -232,7 +232,7 @@ export class Hub {
         this.#restore(server, upstream)
       },
       down: (server, _upstream, reason) => {
-        this.#deps.log.warn({ server, reason: reason.message }, 'a server is down')
+        if (!reason.data['byHub']) this.#deps.log.warn({ server, reason: reason.message }, 'a server is down')
       },
       stateChanged: (server) => {
         const state = this.#fleet.report(server)?.state.kind

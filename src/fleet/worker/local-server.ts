@@ -6,6 +6,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { Semaphore } from '../../kernel/semaphore.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../../upstream/upstream.ts'
+import { untilIdle } from './idle.ts'
 import { Replica } from './replica.ts'
 import type { ReplicaState } from './replica-state.ts'
 
@@ -150,15 +151,7 @@ export class LocalServer {
   }
 
   async #closeWhenIdle(upstream: Upstream): Promise<void> {
-    const { clock } = this.#deps
-    const { idleTimeoutMs } = this.spec
-    const ended = new AbortController()
-    void upstream.closed.then(() => ended.abort())
-    while (!ended.signal.aborted) {
-      const idleFor = upstream.idleSince === undefined ? 0 : clock.monotonic() - upstream.idleSince
-      if (idleFor >= idleTimeoutMs) return upstream.close()
-      await sleep(clock, idleTimeoutMs - idleFor, ended.signal)
-    }
+    if (await untilIdle(upstream, this.spec.idleTimeoutMs, this.#deps.clock)) await upstream.close()
   }
 
   async #drained(): Promise<void> {

@@ -6,6 +6,7 @@ import type { Random } from '../../kernel/random.ts'
 import type { Semaphore } from '../../kernel/semaphore.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../../upstream/upstream.ts'
+import { untilIdle } from './idle.ts'
 import { afterFailure, type ReplicaState } from './replica-state.ts'
 
 export interface ReplicaDeps {
@@ -75,8 +76,6 @@ export class Replica {
   }
 
   async stop(): Promise<void> {
-    const { state } = this
-    if (state.kind === 'running') await state.upstream.close()
     await this.#tasks.close()
     this.#enter({ kind: 'terminated' })
   }
@@ -90,6 +89,7 @@ export class Replica {
         startedAt = this.#deps.clock.monotonic()
         this.#enter({ kind: 'running', since: startedAt, upstream })
         const end = await this.#untilEnd(upstream, signal)
+        if (signal.aborted) return
         if (end === 'idle') {
           failures = 0
           await this.#sleepUntilWoken(signal)
@@ -126,27 +126,22 @@ export class Replica {
     }
   }
 
-  /** Waits for the upstream's end; closes it first when it was idle too long or the replica stops. */
+  /** Waits for the upstream's end; closes it when it has been idle too long or the replica stops. */
   async #untilEnd(upstream: Upstream, signal: AbortSignal): Promise<HubError | 'idle'> {
-    const { idleTimeoutMs } = this.#mode
-    for (;;) {
-      if (signal.aborted) {
-        await upstream.close()
-        return upstream.closed
-      }
-      if (idleTimeoutMs === 0) return upstream.closed
-      const idleFor = upstream.idleSince === undefined ? 0 : this.#deps.clock.monotonic() - upstream.idleSince
-      if (idleFor >= idleTimeoutMs) {
+    const close = () => void upstream.close()
+    signal.addEventListener('abort', close, { once: true })
+    if (signal.aborted) close()
+    try {
+      const { idleTimeoutMs } = this.#mode
+      if (idleTimeoutMs > 0 && (await untilIdle(upstream, idleTimeoutMs, this.#deps.clock))) {
         await upstream.close()
         return 'idle'
       }
-      const look = new AbortController()
-      const ended = await Promise.race([
-        upstream.closed,
-        sleep(this.#deps.clock, idleTimeoutMs - idleFor, look.signal),
-      ])
-      look.abort()
-      if (ended) return ended
+      return await upstream.closed
+    } finally {
+      signal.removeEventListener('abort', close)
+      // Its processes are gone before the next one starts.
+      await upstream.close()
     }
   }
 
