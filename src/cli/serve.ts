@@ -1,5 +1,5 @@
 import { Standalone } from '../compose/standalone.ts'
-import { systemClock } from '../kernel/clock.ts'
+import { holdProcess, systemClock } from '../kernel/clock.ts'
 import { systemRandom } from '../kernel/random.ts'
 import { hubLogger } from './log-output.ts'
 import type { HubOptions } from './options.ts'
@@ -49,11 +49,15 @@ function untilSignal(
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let asked = false
+    const letGo = holdProcess()
     const onSignal = (signal: keyof typeof SIGNAL_EXIT) => {
       if (asked) return exitNow(SIGNAL_EXIT[signal])
       asked = true
       output.talk(texts.stopping)
-      hub.stop(GRACE_MS).then(() => resolve(0), reject)
+      hub
+        .stop(GRACE_MS)
+        .then(() => resolve(0), reject)
+        .finally(letGo)
     }
     process.on('SIGINT', onSignal)
     process.on('SIGTERM', onSignal)

@@ -31,6 +31,12 @@ export const systemClock: Clock = {
   },
 }
 
+/** Keeps the process alive, whose timers alone would not, until the result is called. */
+export function holdProcess(): () => void {
+  const handle = setInterval(() => undefined, 2 ** 30)
+  return () => clearInterval(handle)
+}
+
 /** Resolves after `ms`, or at once when `signal` is or becomes aborted. Never rejects. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

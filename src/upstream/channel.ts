@@ -3,8 +3,6 @@ import type { RpcMessage } from '../mcp/json-rpc.ts'
 
 /** A way to exchange JSON-RPC messages with one server: a process's pipes, or HTTP. */
 export interface Channel {
-  /** Whether `ChannelEvents.message` tells the request on whose stream a message came. */
-  readonly correlates: boolean
   /** Hands a message over. Trouble with it comes back through `ChannelEvents`, never as a throw. */
   send(message: Outgoing): void
   /** Nobody waits for this request any more. */

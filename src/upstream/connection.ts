@@ -58,10 +58,6 @@ export class Connection implements Upstream {
     return this.#hello
   }
 
-  get correlates(): boolean {
-    return this.#channel?.correlates ?? false
-  }
-
   get ended(): HubError | undefined {
     return this.#ended
   }

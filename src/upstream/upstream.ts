@@ -8,8 +8,6 @@ import type { Capabilities, Implementation, ServerHello } from '../mcp/methods.t
  */
 export interface Upstream {
   readonly hello: ServerHello
-  /** Whether the transport tells on whose call's stream a message came, so that questions can always be attributed. */
-  readonly correlates: boolean
   request(call: UpstreamCall): PendingCall
   notify(method: string, params: Buffer | undefined): void
   /** Answers a request that came in through `InboundHandler.request`. */

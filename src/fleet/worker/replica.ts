@@ -54,7 +54,7 @@ export class Replica {
 
   /**
    * The running upstream. Waits up to `waitMs` for one that starts or is about to; a server whose next try lies
-   * farther ahead fails at once.
+   * farther ahead, or that keeps failing, fails at once.
    * @throws HubError `server.unavailable`, with the state and its reason
    */
   async upstream(waitMs: number): Promise<Upstream> {
@@ -64,7 +64,7 @@ export class Replica {
       const now = this.#deps.clock.monotonic()
       if (state.kind === 'running' && !state.upstream.ended) return state.upstream
       if (state.kind === 'asleep') this.#wake?.()
-      const hopeless = state.kind === 'terminated' || (state.kind === 'failed' && state.retryAt > deadline)
+      const hopeless = state.kind === 'terminated' || (state.kind === 'failed' && isFar(state, now, deadline))
       if (hopeless || now >= deadline) throw unavailable(this.#deps.server, state, now)
       await this.#stateChange(deadline - now)
     }
@@ -179,6 +179,13 @@ export class Replica {
     })
   }
 }
+
+/** After repeated failures only a try that is due any moment is worth waiting for. */
+function isFar(state: Extract<ReplicaState, { kind: 'failed' }>, now: number, deadline: number): boolean {
+  return state.retryAt > deadline || (state.failures > 1 && state.retryAt > now + SOON_MS)
+}
+
+const SOON_MS = 1_000
 
 export function unavailable(server: string, state: ReplicaState, now: number): HubError {
   if (state.kind === 'failed') {

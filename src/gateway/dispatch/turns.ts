@@ -7,9 +7,10 @@ import type { Traffic } from './traffic.ts'
 const PATIENCE = { unproven: 5_000, asking: 30_000 }
 
 /**
- * Some servers ask their clients questions (sampling, elicitation, roots) over a pipe that does not tell which call a
- * question belongs to. So that it can be told, sessions take turns on a shared upstream of that kind: a call of one
- * session is sent when no call of another is running. That costs next to nothing, because it holds only
+ * Some servers ask their clients questions (sampling, elicitation, roots) in a way that does not tell which call a question
+ * belongs to: over a pipe, or over HTTP outside of the call's own stream. So that it can be told, sessions take turns on a
+ * shared upstream: a call of one session is sent when no call of another is running. That costs next to nothing, because
+ * it holds only
  * - for tools that have never yet been called to their end (`unproven`): a tool that once finished without asking is
  *   let through from then on;
  * - for servers that have shown that they ask (`asking`).
@@ -29,7 +30,7 @@ export class Turns {
 
   /** Calls `go` when it is this call's turn: at once, as a rule. */
   take(call: InFlight, upstream: Upstream, go: () => void): void {
-    if (upstream.correlates || !this.#mustWait(call, upstream)) return go()
+    if (!this.#mustWait(call, upstream)) return go()
     void this.#wait(call, upstream, go)
   }
 

@@ -23,8 +23,6 @@ export interface SseChannelDeps {
  * its first event names the path to post to.
  */
 export class SseChannel implements Channel {
-  // All answers and questions come on one stream, as on a pipe.
-  readonly correlates = false
   readonly #deps: SseChannelDeps
   readonly #events: ChannelEvents
   readonly #tasks: TaskGroup

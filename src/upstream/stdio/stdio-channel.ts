@@ -43,7 +43,6 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>
 
 /** The stdio transport (spec, basic/transports, "stdio"): one process, one message a line, logs on stderr. */
 export class StdioChannel implements Channel {
-  readonly correlates = false
   readonly #child: Child
   readonly #deps: StdioDeps
   readonly #events: ChannelEvents

@@ -49,7 +49,6 @@ const END_SESSION_MS = 1_000
 
 /** Streamable HTTP as its client (spec 2025-11-25, basic/transports, "Streamable HTTP"). */
 export class HttpChannel implements Channel {
-  readonly correlates = true
   readonly #deps: HttpChannelDeps
   readonly #events: ChannelEvents
   readonly #tasks: TaskGroup

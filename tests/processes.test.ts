@@ -1,0 +1,172 @@
+import { rm } from 'node:fs/promises'
+import { describe, expect, test } from 'vitest'
+import { connectV1, textOf } from './harness/clients.ts'
+import { startHub } from './harness/hub.ts'
+import { spawnHub } from './harness/hub-process.ts'
+import { fixture, official } from './harness/servers.ts'
+import { isAlive, until } from './harness/wait.ts'
+
+/** Pids of a server and its grandchild, as the fixture tells them. */
+async function family(url: string, tool: string): Promise<number[]> {
+  const client = await connectV1(`${url}/mcp`)
+  const pids = JSON.parse(textOf(await client.callTool({ name: tool }))) as Record<string, number>
+  await client.close()
+  return Object.values(pids)
+}
+
+const withFamilies = {
+  mcpServers: {
+    plain: fixture('honest'),
+    near: fixture('broken', '--mode', 'grandchild'),
+    far: fixture('broken', '--mode', 'grandchild', '--detached'),
+    stubborn: fixture('broken', '--mode', 'ignores-eof'),
+    everything: official('everything'),
+    npx: { command: 'npx', args: ['--no-install', 'mcp-server-memory'], cwd: process.cwd() },
+  },
+}
+
+describe('no process outlives the hub', () => {
+  test('SIGKILL to the hub: after 2 s none of its children or grandchildren runs', async () => {
+    await using hub = await spawnHub(withFamilies)
+    await until('all servers run', () => hub.stderr().includes('Ready: 6 of 6'), 30_000)
+    const pids = [
+      ...(await family(hub.url, 'near-pids')),
+      ...(await family(hub.url, 'far-pids')),
+      ...(await childrenOf(hub.pid)),
+    ]
+    expect(pids.length).toBeGreaterThanOrEqual(9)
+    expect(pids.filter(isAlive)).toEqual(pids)
+    hub.kill('SIGKILL')
+    await until('they are all gone', () => pids.filter(isAlive).length === 0, 2_000)
+  })
+
+  test('SIGTERM: calls in flight finish, everything ends, exit code 0', async () => {
+    await using hub = await spawnHub(withFamilies)
+    await until('all servers run', () => hub.stderr().includes('Ready: 6 of 6'), 30_000)
+    const pids = [...(await family(hub.url, 'near-pids')), ...(await family(hub.url, 'far-pids'))]
+    const client = await connectV1(`${hub.url}/mcp`)
+    const call = client.callTool({ name: 'plain-wait', arguments: { ms: 1_000 } })
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    hub.kill('SIGTERM')
+    await until('new work is refused', async () => (await fetch(`${hub.url}/health`)).status === 503)
+    expect(textOf(await call)).toBe('waited 1000 ms')
+    expect(await hub.exit).toBe(0)
+    await until('they are all gone', () => pids.filter(isAlive).length === 0, 2_000)
+  })
+
+  test('a second SIGTERM ends the hub at once, and its children with it', async () => {
+    await using hub = await spawnHub(withFamilies)
+    await until('all servers run', () => hub.stderr().includes('Ready: 6 of 6'), 30_000)
+    const pids = await family(hub.url, 'far-pids')
+    const client = await connectV1(`${hub.url}/mcp`)
+    const call = client
+      .callTool({ name: 'plain-wait', arguments: { ms: 60_000 } })
+      .catch((error: Error) => error)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    hub.kill('SIGTERM')
+    await until('it says that it stops', () => hub.stderr().includes('Stopping'))
+    hub.kill('SIGTERM')
+    expect(await hub.exit).toBe(143)
+    await until('they are all gone', () => pids.filter(isAlive).length === 0, 2_000)
+    await client.close()
+    await call
+  })
+
+  test('a server that is restarted leaves no grandchild behind, not even a detached one', async () => {
+    await using hub = await startHub({
+      mcpServers: { far: fixture('broken', '--mode', 'grandchild', '--detached') },
+    })
+    const pids = await family(hub.url, 'far-pids')
+    await hub.writeSettings({ mcpServers: {} })
+    await until('they are gone', () => pids.filter(isAlive).length === 0, 8_000)
+  })
+})
+
+describe('a server that crashes', () => {
+  test('ten times in a row: each call in flight fails clearly, and afterwards calls work', async () => {
+    const backoff = { initialMs: 20, maxMs: 100, factor: 2, healthyAfterMs: 60_000 }
+    await using hub = await startHub(
+      { mcpServers: { s: fixture('broken', '--mode', 'crash-on-call'), calm: fixture('honest') } },
+      { tuning: { backoff } },
+    )
+    const client = await connectV1(`${hub.url}/mcp`)
+    for (let round = 1; round <= 10; round += 1) {
+      await expect(client.callTool({ name: 's-crash' })).rejects.toThrow(
+        /Server "s" went away during the call.*exit code 7/,
+      )
+      expect(textOf(await client.callTool({ name: 's-echo', arguments: { text: `round ${round}` } }))).toBe(
+        `round ${round}`,
+      )
+      expect(textOf(await client.callTool({ name: 'calm-echo', arguments: { text: 'calm' } }))).toBe('calm')
+    }
+  })
+
+  test('at its start: state, reason and the last lines of stderr can be read, and others go on', async () => {
+    await using hub = await startHub({
+      mcpServers: { s: fixture('broken', '--mode', 'exit-at-once'), calm: fixture('honest') },
+    })
+    const { data } = (await (await fetch(`${hub.url}/api/servers/s`)).json()) as {
+      data: Record<string, unknown>
+    }
+    expect(data).toMatchObject({ status: 'disconnected' })
+    expect(data['error']).toMatch(/exit code 3/)
+    expect(data['stderr']).toHaveLength(3)
+    const client = await connectV1(`${hub.url}/mcp`)
+    expect((await client.listTools()).tools.every((tool) => tool.name.startsWith('calm-'))).toBe(true)
+    await expect(connectV1(`${hub.url}/mcp/s`)).rejects.toThrow(/exit code 3/)
+  })
+})
+
+describe('many servers', () => {
+  test('100 stdio servers: all tools within 1 s of a second start, every server live within 60 s', async () => {
+    const mcpServers = Object.fromEntries(
+      Array.from({ length: 100 }, (_, index) => [
+        `s${index}`,
+        fixture('minimal', '--name', `s${index}`, '--tools', '2'),
+      ]),
+    )
+    const first = await startHub({ mcpServers })
+    const expected = 100 * 6
+    await until('all lists are read', () => countTools(first.url).then((count) => count === expected), 60_000)
+    await first.stop()
+
+    const startedAt = performance.now()
+    const second = await spawnHub(
+      { mcpServers },
+      { folder: first.folder, env: { DATA_DIR: `${first.folder}/data` } },
+    )
+    const client = await connectV1(`${second.url}/mcp`)
+    const listing = await client.listTools()
+    const listedAfter = performance.now() - second.listeningSince
+    expect(listing.tools).toHaveLength(expected)
+    expect(listedAfter).toBeLessThan(1_000)
+    await until(
+      'every server is live',
+      () => connected(second.url).then((count) => count === 100),
+      60_000 - (performance.now() - startedAt),
+    )
+    expect((await client.listTools())._meta).toBeUndefined()
+    expect(textOf(await client.callTool({ name: 's99-echo', arguments: { text: 'there' } }))).toBe('there')
+    await client.close()
+    await second[Symbol.asyncDispose]()
+    await rm(first.folder, { recursive: true, force: true })
+  }, 150_000)
+})
+
+async function countTools(url: string): Promise<number> {
+  const client = await connectV1(`${url}/mcp`)
+  const { tools } = await client.listTools()
+  await client.close()
+  return tools.length
+}
+
+async function connected(url: string): Promise<number> {
+  const health = (await (await fetch(`${url}/health`)).json()) as { servers: { connected: number } }
+  return health.servers.connected
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const { readFile } = await import('node:fs/promises')
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.trim().split(' ').filter(Boolean).map(Number)
+}
