@@ -6,6 +6,7 @@ import { HubError, toHubError } from '../domain/errors.ts'
 import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
 import type { ListingStore } from '../gateway/catalog/catalogs.ts'
 import { readListing } from '../gateway/catalog/listing.ts'
+import { refuseConnection } from '../gateway/front/http.ts'
 import { DEFAULT_BACKOFF } from '../kernel/backoff.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
@@ -73,6 +74,7 @@ export class Standalone {
     if (!loopback) requireKeys(options.host, settings)
     const parts = makeHub(options, deps, settings, loopback)
     const server = createServer((request, response) => parts.hub.handle(request, response))
+    server.on('clientError', refuseConnection)
     // Clients keep connections between calls; closing them early would make calls fail that race with it.
     server.keepAliveTimeout = 75_000
     await listen(server, options)

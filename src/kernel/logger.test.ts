@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { createLogger } from './logger.ts'
 
 /** What a logger writes, one parsed line each. */
-function written(level: Parameters<typeof createLogger>[0], write: (log: ReturnType<typeof createLogger>) => void) {
+function written(
+  level: Parameters<typeof createLogger>[0],
+  write: (log: ReturnType<typeof createLogger>) => void,
+) {
   const lines: Record<string, unknown>[] = []
   write(createLogger(level, { write: (line: string) => void lines.push(JSON.parse(line)) }))
   return lines

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { HubError } from '../../domain/errors.ts'
 import { encodeError, type RpcErrorId } from '../../mcp/json-rpc.ts'
 
@@ -57,6 +58,33 @@ export function sendJson(
 ): void {
   response.writeHead(status, { 'Content-Type': JSON_TYPE, 'Content-Length': body.length, ...headers })
   response.end(body)
+}
+
+const PARSER_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    'Request Header Fields Too Large',
+    'The headers are too large. Send less in them.',
+  ],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Payload Too Large', 'The chunk extensions are too large. Send none.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time. Send it again.'],
+}
+
+/** Answers what is not even HTTP, or comes too slowly, and closes the connection. */
+export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const [status, phrase, message] = PARSER_ERRORS[error.code ?? ''] ?? [
+    400,
+    'Bad Request',
+    'This is not a valid HTTP/1.1 request.',
+  ]
+  const body = encodeError(null, { code: -32600, message })
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body.toString()}`,
+  )
 }
 
 /** Says no: a status, and a JSON-RPC error that says why and what to do. */
