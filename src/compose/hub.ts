@@ -194,6 +194,10 @@ export class Hub {
     return false
   }
 
+  get sessionCount(): number {
+    return this.#sessions.size
+  }
+
   /** Takes no new sessions from now on. */
   refuseNewSessions(): void {
     this.#stopping = true

@@ -5,7 +5,8 @@ type Calls = Map<PendingCall, InFlight>
 
 /** Which calls are in flight on which upstream. */
 export class Traffic {
-  readonly #calls = new Map<Upstream, Calls>()
+  // Weak: an upstream that has ended takes its entry with it.
+  readonly #calls = new WeakMap<Upstream, Calls>()
   readonly #waiting = new Map<Upstream, Set<() => void>>()
 
   add(upstream: Upstream, pending: PendingCall, call: InFlight): void {
@@ -15,9 +16,7 @@ export class Traffic {
   }
 
   remove(upstream: Upstream, pending: PendingCall): void {
-    const calls = this.#calls.get(upstream)
-    calls?.delete(pending)
-    if (calls?.size === 0) this.#calls.delete(upstream)
+    this.#calls.get(upstream)?.delete(pending)
     this.changed(upstream)
   }
 

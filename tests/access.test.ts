@@ -1,0 +1,212 @@
+import { describe, expect, test } from 'vitest'
+import { connectSse, connectV1, textOf } from './harness/clients.ts'
+import { startHub } from './harness/hub.ts'
+import { runFlotilla } from './harness/hub-process.ts'
+import { MCP_HEADERS, openSession, raw, rpc } from './harness/raw.ts'
+import { fixture } from './harness/servers.ts'
+import { until } from './harness/wait.ts'
+
+const settings = {
+  mcpServers: { a: fixture('minimal'), b: fixture('minimal'), c: fixture('minimal') },
+  groups: [
+    { id: 'g-ab', name: 'ab', servers: ['a', 'b'] },
+    { id: 'g-bc', name: 'bc', servers: ['b', 'c'] },
+  ],
+  bearerKeys: [
+    { id: '1', name: 'all', token: 'key-for-all', enabled: true, accessType: 'all' },
+    {
+      id: '2',
+      name: 'servers',
+      token: 'key-for-ab',
+      enabled: true,
+      accessType: 'servers',
+      allowedServers: ['a', 'b'],
+    },
+    {
+      id: '3',
+      name: 'groups',
+      token: 'key-for-group-bc',
+      enabled: true,
+      accessType: 'groups',
+      allowedGroups: ['bc'],
+    },
+    { id: '4', name: 'off', token: 'key-switched-off', enabled: false, accessType: 'all' },
+  ],
+}
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+const initialize = rpc(0, 'initialize', {
+  protocolVersion: '2025-11-25',
+  capabilities: {},
+  clientInfo: { name: 'x', version: '1' },
+})
+
+describe('bearer keys', () => {
+  test('without a valid key every endpoint answers 401 and says what to do', async () => {
+    await using hub = await startHub(settings)
+    for (const headers of [
+      {},
+      bearer('wrong'),
+      bearer('key-switched-off'),
+      { authorization: 'Basic a2V5' },
+    ]) {
+      for (const [method, path] of [
+        ['POST', '/mcp'],
+        ['GET', '/mcp'],
+        ['DELETE', '/mcp'],
+        ['POST', '/mcp/a'],
+        ['GET', '/sse'],
+        ['POST', '/messages?sessionId=x'],
+        ['GET', '/api/servers'],
+      ] as const) {
+        const answer = await raw(`${hub.url}${path}`, {
+          method,
+          headers: { ...MCP_HEADERS, ...headers },
+          ...(method === 'POST' ? { body: initialize } : {}),
+        })
+        expect(`${method} ${path} ${answer.status}`).toBe(`${method} ${path} 401`)
+        expect(answer.headers['www-authenticate']).toMatch(/^Bearer /)
+        expect(answer.json?.error?.message).toMatch(/key/)
+      }
+    }
+    expect((await raw(`${hub.url}/health`, { method: 'GET' })).status).toBe(200)
+  })
+
+  test('the scope of a key decides which endpoints it opens and what /mcp shows', async () => {
+    await using hub = await startHub(settings)
+    const statuses = async (token: string) => {
+      const paths = ['/mcp', '/mcp/a', '/mcp/b', '/mcp/c', '/mcp/ab', '/mcp/bc', '/mcp/g-bc']
+      const answers = await Promise.all(
+        paths.map((path) =>
+          raw(`${hub.url}${path}`, { headers: { ...MCP_HEADERS, ...bearer(token) }, body: initialize }),
+        ),
+      )
+      return Object.fromEntries(paths.map((path, index) => [path, answers[index]?.status]))
+    }
+    expect(await statuses('key-for-all')).toEqual({
+      '/mcp': 200,
+      '/mcp/a': 200,
+      '/mcp/b': 200,
+      '/mcp/c': 200,
+      '/mcp/ab': 200,
+      '/mcp/bc': 200,
+      '/mcp/g-bc': 200,
+    })
+    // Group bc holds a server that the key does not open.
+    expect(await statuses('key-for-ab')).toEqual({
+      '/mcp': 200,
+      '/mcp/a': 200,
+      '/mcp/b': 200,
+      '/mcp/c': 403,
+      '/mcp/ab': 200,
+      '/mcp/bc': 403,
+      '/mcp/g-bc': 403,
+    })
+    expect(await statuses('key-for-group-bc')).toEqual({
+      '/mcp': 403,
+      '/mcp/a': 403,
+      '/mcp/b': 403,
+      '/mcp/c': 403,
+      '/mcp/ab': 403,
+      '/mcp/bc': 200,
+      '/mcp/g-bc': 200,
+    })
+    const client = await connectV1(`${hub.url}/mcp`, { headers: bearer('key-for-ab') })
+    const names = (await client.listTools()).tools.map((tool) => tool.name)
+    expect(new Set(names.map((name) => name.split('-')[0]))).toEqual(new Set(['a', 'b']))
+    await expect(client.callTool({ name: 'c-echo', arguments: { text: 'x' } })).rejects.toThrow(
+      /Unknown tool/,
+    )
+    expect(
+      (await raw(`${hub.url}/api/servers`, { method: 'GET', headers: bearer('key-for-ab') })).status,
+    ).toBe(403)
+  })
+
+  test("another key's session does not exist", async () => {
+    await using hub = await startHub(settings)
+    const session = await openSession(`${hub.url}/mcp/b`, '2025-11-25', bearer('key-for-all'))
+    const stolen = { ...session, ...bearer('key-for-ab') }
+    expect((await raw(`${hub.url}/mcp/b`, { headers: stolen, body: rpc(1, 'ping') })).status).toBe(404)
+    expect((await raw(`${hub.url}/mcp/b`, { method: 'DELETE', headers: stolen })).status).toBe(404)
+    expect((await raw(`${hub.url}/mcp/b`, { headers: session, body: rpc(1, 'ping') })).status).toBe(200)
+  })
+
+  test('a key that is removed from the settings ends its sessions', async () => {
+    await using hub = await startHub(settings)
+    const session = await openSession(`${hub.url}/mcp`, '2025-11-25', bearer('key-for-ab'))
+    await hub.writeSettings({
+      ...settings,
+      bearerKeys: settings.bearerKeys.filter(({ name }) => name !== 'servers'),
+    })
+    await until(
+      'the key is gone',
+      async () => (await raw(`${hub.url}/mcp`, { headers: session, body: rpc(1, 'ping') })).status === 401,
+    )
+  })
+
+  test('the older transport is guarded too', async () => {
+    await using hub = await startHub(settings)
+    const client = await connectSse(`${hub.url}/sse/a`, { headers: bearer('key-for-ab') })
+    expect(textOf(await client.callTool({ name: 'echo', arguments: { text: 'x' } }))).toBe('x')
+    await client.close()
+    await expect(connectSse(`${hub.url}/sse/c`, { headers: bearer('key-for-ab') })).rejects.toThrow()
+  })
+
+  test('no key and no token appears in the log or in the API', async () => {
+    const secret = 'canary-51c9a2f0'
+    await using hub = await startHub({
+      ...settings,
+      mcpServers: {
+        a: { ...fixture('honest'), env: { TOKEN: secret } },
+        far: {
+          type: 'streamable-http',
+          url: `http://user:${secret}@127.0.0.1:9/mcp?key=${secret}`,
+          headers: { authorization: `Bearer ${secret}` },
+        },
+      },
+      bearerKeys: [{ id: '1', name: 'all', token: `${secret}-key`, enabled: true, accessType: 'all' }],
+    })
+    const headers = { ...MCP_HEADERS, ...bearer(`${secret}-key`) }
+    const servers = await raw(`${hub.url}/api/servers`, { method: 'GET', headers })
+    const failed = await raw(`${hub.url}/mcp/far`, { headers, body: initialize })
+    expect(servers.body).toContain('cannot be reached')
+    for (const text of [servers.body, failed.body, JSON.stringify(hub.logged)])
+      expect(text).not.toContain(secret)
+  })
+})
+
+describe('listening on more than loopback', () => {
+  test('is refused without a key, with exit code 78 and the cure', async () => {
+    const { code, stderr } = await runFlotilla(['serve', '--host', '0.0.0.0', '--port', '0'], {
+      cwd: '/tmp',
+      env: { DATA_DIR: '/tmp/flotilla-none' },
+    })
+    expect(code).toBe(78)
+    expect(stderr).toMatch(/bearerKeys/)
+  })
+
+  test('works with one', async () => {
+    await using hub = await startHub(settings, { host: '0.0.0.0' })
+    expect((await raw(`${hub.url}/mcp`, { headers: MCP_HEADERS, body: initialize })).status).toBe(401)
+    expect(
+      (
+        await raw(`${hub.url}/mcp`, {
+          headers: { ...MCP_HEADERS, ...bearer('key-for-all'), host: 'hub.internal:3000' },
+          body: initialize,
+        })
+      ).status,
+    ).toBe(200)
+  })
+
+  test('ALLOWED_HOSTS narrows the names that count', async () => {
+    await using hub = await startHub(settings, { host: '0.0.0.0', allowedHosts: ['hub.example.test'] })
+    const ask = async (host: string) =>
+      (
+        await raw(`${hub.url}/mcp`, {
+          headers: { ...MCP_HEADERS, ...bearer('key-for-all'), host },
+          body: initialize,
+        })
+      ).status
+    expect(await ask('hub.example.test')).toBe(200)
+    expect(await ask('evil.example.test')).toBe(403)
+  })
+})
