@@ -6,11 +6,11 @@ import type { Logger } from '../kernel/logger.ts'
 import { Ring } from '../kernel/ring.ts'
 import type { OpenChannel } from '../upstream/channel.ts'
 import { connect } from '../upstream/handshake.ts'
+import type { HttpTarget } from '../upstream/http/http-request.ts'
 import { SseChannel } from '../upstream/sse/sse-channel.ts'
 import type { Guardian } from '../upstream/stdio/guardian.ts'
 import { STDIO_LIMITS, StdioChannel } from '../upstream/stdio/stdio-channel.ts'
 import { HTTP_LIMITS, HttpChannel } from '../upstream/streamable-http/http-channel.ts'
-import type { HttpTarget } from '../upstream/streamable-http/http-request.ts'
 import type { UpstreamFactory } from '../upstream/upstream.ts'
 
 export interface DriverDeps {

@@ -1,39 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Keyring } from '../../access/keyring.ts'
-import { checkOrigin, type OriginPolicy } from '../../access/origin.ts'
+import { checkOrigin } from '../../access/origin.ts'
 import { HubError, toHubError } from '../../domain/errors.ts'
-import type { HubSettings } from '../../domain/server-spec.ts'
-import type { Clock } from '../../kernel/clock.ts'
-import type { Logger } from '../../kernel/logger.ts'
-import type { Random } from '../../kernel/random.ts'
-import type { ClientIdentity } from '../../upstream/upstream.ts'
-import type { Catalogs } from '../catalog/catalogs.ts'
-import type { Dispatcher } from '../dispatch/dispatcher.ts'
-import type { Servers } from '../dispatch/servers.ts'
-import type { SessionTable } from '../sessions/session-table.ts'
 import { ALLOWED_METHODS, classify } from './classify.ts'
+import type { FrontDeps } from './deps.ts'
 import { sendError } from './http.ts'
 import { LegacySse } from './legacy-sse/legacy-sse.ts'
 import { Sessionful } from './sessionful/sessionful.ts'
-
-export interface FrontDeps {
-  readonly dispatcher: Dispatcher
-  readonly catalogs: Catalogs
-  readonly servers: Servers
-  readonly sessions: SessionTable
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Logger
-  readonly originPolicy: OriginPolicy
-  settings(): HubSettings
-  keyring(): Keyring
-  /** The hub takes no new sessions. */
-  stopping(): boolean
-  /** One copy of equal identities: thousands of sessions come from a handful of clients. */
-  intern(identity: ClientIdentity): ClientIdentity
-  /** Everything that is not MCP: management and health. */
-  other(request: IncomingMessage, response: ServerResponse, path: string): void
-}
 
 /** The hub's HTTP side: looks at each request and hands it to whoever knows what to do. */
 export class Front {

@@ -4,8 +4,7 @@ import { isObject, type RpcRequest } from '../../mcp/json-rpc.ts'
 import type { ServerHello } from '../../mcp/methods.ts'
 import type { ClientIdentity } from '../../upstream/upstream.ts'
 import { Session, type SessionStream } from '../sessions/session.ts'
-import type { FrontDeps } from './front.ts'
-import type { McpRequest } from './sessionful/sessionful.ts'
+import type { FrontDeps, McpRequest } from './deps.ts'
 
 /**
  * Answers `initialize`: a new session (not yet in the table) and what the endpoint says of itself.

@@ -3,14 +3,8 @@ import type { Logger } from '../../kernel/logger.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
 import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
-import { isEventStream, readEvents } from '../streamable-http/event-reader.ts'
-import {
-  type HttpResponse,
-  type HttpTarget,
-  readHint,
-  refused,
-  send,
-} from '../streamable-http/http-request.ts'
+import { isEventStream, readEvents } from '../http/event-reader.ts'
+import { type HttpResponse, type HttpTarget, readHint, refused, send } from '../http/http-request.ts'
 
 export interface SseChannelDeps {
   readonly target: HttpTarget

@@ -4,7 +4,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseBody } from '../../mcp/json-rpc.ts'
 import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
-import { type EventReaderOptions, isEventStream, readEvents } from './event-reader.ts'
+import { type EventReaderOptions, isEventStream, readEvents } from '../http/event-reader.ts'
 import {
   type HttpResponse,
   type HttpTarget,
@@ -13,7 +13,7 @@ import {
   readHint,
   refused,
   send,
-} from './http-request.ts'
+} from '../http/http-request.ts'
 
 export interface HttpLimits {
   readonly maxMessageBytes: number

@@ -16,11 +16,10 @@ import {
 import { METHOD } from '../../../mcp/methods.ts'
 import type { Reply, Session, SessionStream } from '../../sessions/session.ts'
 import { unknownSession } from '../../sessions/session-table.ts'
+import type { FrontDeps, McpRequest } from '../deps.ts'
 import { EventWriter } from '../event-writer.ts'
-import type { FrontDeps } from '../front.ts'
 import { greet } from '../greeting.ts'
 import { accepts, EVENT_STREAM_TYPE, readBody } from '../http.ts'
-import type { McpRequest } from '../sessionful/sessionful.ts'
 
 /** A connection of which `initialize` has not come yet, or the session that came of it. */
 interface Connection {

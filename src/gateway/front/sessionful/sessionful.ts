@@ -1,24 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { EndpointName } from '../../../domain/endpoint.ts'
 import { HubError } from '../../../domain/errors.ts'
-import type { Principal } from '../../../domain/principal.ts'
 import { allowsBatches, isSupportedRevision, supportedRevisions } from '../../../mcp/eras.ts'
 import { encodeError, encodeResult, jsonBytes, parseBody, type RpcMessage } from '../../../mcp/json-rpc.ts'
 import { METHOD } from '../../../mcp/methods.ts'
 import type { Session } from '../../sessions/session.ts'
-import type { FrontDeps } from '../front.ts'
+import type { FrontDeps, McpRequest } from '../deps.ts'
 import { greet } from '../greeting.ts'
 import { accepts, EVENT_STREAM_TYPE, JSON_TYPE, readBody, sendJson } from '../http.ts'
 import { PostExchange } from './post-exchange.ts'
 import { SessionStreams } from './session-streams.ts'
-
-/** One HTTP request to an MCP endpoint, by somebody who is known. */
-export interface McpRequest {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly endpoint: EndpointName
-  readonly principal: Principal
-}
 
 /** Streamable HTTP of the 2025 era (spec 2025-11-25, basic/transports, "Streamable HTTP"). */
 export class Sessionful {
