@@ -8,6 +8,10 @@ if (major < 24 || (major === 24 && minor < 15)) {
 }
 
 // A published package has compiled code (Node strips no types under node_modules), a checkout has the sources.
+// Starts are faster when what was compiled once is kept.
+const { enableCompileCache } = await import('node:module')
+enableCompileCache()
+
 const { existsSync } = await import('node:fs')
 const compiled = new URL('../dist/main.js', import.meta.url)
 await import(existsSync(compiled) ? compiled.href : new URL('../src/main.ts', import.meta.url).href)

@@ -92,5 +92,6 @@ function announceReady(hub: Standalone, output: Output, texts: Texts): void {
   )
   const tools = enabled.reduce((sum, spec) => sum + (insight.listing(spec.name)?.tools.length ?? 0), 0)
   output.talk(texts.ready(enabled.length - down.length, enabled.length, tools))
-  for (const { report, error } of down) output.talk(texts.down(report.spec.name, error.message))
+  for (const { report, error } of down)
+    output.talk(texts.down(report.spec.name, `${error.message} ${error.cure ?? ''}`))
 }

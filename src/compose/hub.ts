@@ -53,6 +53,7 @@ export interface HubDeps {
   /** Whether requests without a key may pass while no key is configured. */
   readonly openWithoutKeys: boolean
   factory(spec: ServerSpec): UpstreamFactory
+  /** A server has changed its state, or its lists have been read. */
   onServerState(server: string): void
 }
 
@@ -101,6 +102,7 @@ export class Hub {
       ...deps,
       tasks: this.#tasks,
       firstLookMs: deps.tuning.firstLookMs,
+      onRead: (server) => deps.onServerState(server),
       onChange: (server, kinds) => this.#hintChange((servers) => servers.has(server), kinds),
     })
     this.#sessions = new SessionTable({

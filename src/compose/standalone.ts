@@ -54,7 +54,7 @@ export class Standalone {
   readonly hub: Hub
   readonly example: boolean
   readonly settings: HubSettings
-  /** Resolves when every server has come up or failed once. */
+  /** Resolves when every server has shown its lists or failed once. */
   readonly settled: Promise<void>
   readonly #server: Server
   readonly #deps: StandaloneDeps
@@ -178,8 +178,8 @@ function makeHub(
     openWithoutKeys: loopback,
     factory: (spec) => upstreamFactory(spec, drivers),
     onServerState: (server) => {
-      const kind = hub.insight.report(server)?.state.kind
-      if (kind !== 'pending' && kind !== 'starting') open.delete(server)
+      const down = hub.insight.report(server)?.state.kind === 'failed'
+      if (down || hub.insight.freshness(server) === 'fresh') open.delete(server)
       if (open.size === 0) resolve()
     },
   })

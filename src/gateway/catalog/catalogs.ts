@@ -26,6 +26,8 @@ export interface CatalogDeps {
   readonly tasks: TaskGroup
   /** Lists of these kinds changed at this server. */
   readonly onChange: (server: string, kinds: readonly ListKind[]) => void
+  /** A server's lists have been read, changed or not. */
+  readonly onRead: (server: string) => void
   /** How long a client waits for servers whose lists nobody has ever seen. */
   readonly firstLookMs: number
 }
@@ -239,6 +241,7 @@ export class Catalogs {
     if (changed.length > 0 || helloChanged || wasStale) this.#endpoints.clear()
     if (changed.length > 0 || helloChanged) this.#deps.store.save(spec, listing)
     if (changed.length > 0) this.#deps.onChange(spec.name, changed)
+    this.#deps.onRead(spec.name)
   }
 }
 

@@ -71,11 +71,16 @@ describe('a cached value', () => {
   test('comes back as JSON keeps it, for any name', async () => {
     const cache = new JsonCache(folder, logger)
     await fc.assert(
-      fc.asyncProperty(fc.string({ unit: 'binary' }), fc.string(), fc.jsonValue(), async (key, print, value) => {
-        cache.save(key, print, value)
-        await cache.close()
-        expect(await cache.load(key, print)).toEqual(JSON.parse(JSON.stringify(value)))
-      }),
+      fc.asyncProperty(
+        fc.string({ unit: 'binary' }),
+        fc.string(),
+        fc.jsonValue(),
+        async (key, print, value) => {
+          cache.save(key, print, value)
+          await cache.close()
+          expect(await cache.load(key, print)).toEqual(JSON.parse(JSON.stringify(value)))
+        },
+      ),
       { numRuns: 30 },
     )
   })

@@ -35,7 +35,7 @@ async function watched(at = path): Promise<{ file: SettingsFile; changes: Change
 }
 
 function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 100))
+  return new Promise((resolve) => setTimeout(resolve, 250))
 }
 
 /** The texts so far; the code of an error in its place. */
