@@ -20,6 +20,9 @@ export class EventWriter {
   readonly #response: ServerResponse
   readonly #limits: EventWriterLimits
   readonly #keepAlive: Timer
+  #queue: Buffer[] = []
+  #flushing = false
+  #ending = false
 
   constructor(
     response: ServerResponse,
@@ -36,27 +39,52 @@ export class EventWriter {
       'X-Accel-Buffering': 'no',
       ...headers,
     })
-    response.flushHeaders()
     this.#keepAlive = clock.every(limits.keepAliveMs, () => this.write(KEEP_ALIVE_COMMENT))
     response.once('close', () => this.#keepAlive.stop())
+    // The headers leave with the first events, or alone if there are none yet.
+    this.#flushSoon()
   }
 
   get open(): boolean {
-    return !this.#response.destroyed && !this.#response.writableEnded
+    return !this.#ending && !this.#response.destroyed && !this.#response.writableEnded
   }
 
   onClose(listener: () => void): void {
     this.#response.once('close', listener)
   }
 
+  /** What comes in one turn of the event loop leaves in one write. */
   write(bytes: Buffer): void {
     if (!this.open) return
-    this.#response.write(bytes)
-    if (this.#response.writableLength > this.#limits.maxQueuedBytes) this.#response.destroy()
+    this.#queue.push(bytes)
+    this.#flushSoon()
   }
 
+  /** Ends the response after everything that was written. */
   end(): void {
     this.#keepAlive.stop()
-    if (this.open) this.#response.end()
+    if (!this.open) return
+    this.#ending = true
+    this.#flushSoon()
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#flushing = false
+    const bytes = Buffer.concat(this.#queue)
+    this.#queue = []
+    if (this.#response.destroyed) return
+    if (this.#ending) {
+      this.#response.end(bytes)
+      return
+    }
+    if (bytes.length === 0) this.#response.flushHeaders()
+    else this.#response.write(bytes)
+    if (this.#response.writableLength > this.#limits.maxQueuedBytes) this.#response.destroy()
   }
 }
