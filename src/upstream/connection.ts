@@ -96,7 +96,9 @@ export class Connection implements Upstream {
 
   async close(): Promise<void> {
     this.closedBy(
-      new HubError('upstream.lost', `The connection to server "${this.#deps.server}" was closed.`),
+      new HubError('upstream.lost', `The hub closed its connection to server "${this.#deps.server}".`, {
+        data: { server: this.#deps.server, byHub: true },
+      }),
     )
     await this.#channel?.close()
   }
