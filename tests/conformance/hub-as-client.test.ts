@@ -9,6 +9,16 @@ describe('the hub as a client', () => {
   it.each([
     ['initialize', ['mcp-client-initialization']],
     ['tools_call', ['tool-add-numbers']],
+    [
+      'elicitation-sep1034-client-defaults',
+      [
+        'client-elicitation-sep1034-string-default',
+        'client-elicitation-sep1034-integer-default',
+        'client-elicitation-sep1034-number-default',
+        'client-elicitation-sep1034-enum-default',
+        'client-elicitation-sep1034-boolean-default',
+      ],
+    ],
     ['sse-retry', ['client-sse-graceful-reconnect', 'client-sse-retry-timing', 'client-sse-last-event-id']],
     [
       'json-schema-2020-12-preservation',
@@ -24,7 +34,7 @@ describe('the hub as a client', () => {
       ],
     ],
   ])('passes %s', async (scenario, successes) => {
-    const result = await runClientScenario({ scenario, command })
+    const result = await runClientScenario({ scenario, command, timeoutMs: 20_000 })
     expect(result).toMatchObject({ name: scenario, passed: true, failures: [], warnings: [], successes })
   })
 })

@@ -1,5 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { connectV1, textOf } from '../harness/clients.ts'
 import { startHub } from '../harness/hub.ts'
 
@@ -31,6 +32,16 @@ const play: Record<string, (client: Client) => Promise<void>> = {
     expectEqual(textOf(result), 'Reconnection test completed successfully')
   },
 
+  async 'elicitation-sep1034-client-defaults'(client) {
+    // The client fills in the defaults of the schema that reaches it.
+    client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: {} }))
+    // The mock asks on the standalone stream, although it asks because of the call.
+    await standaloneStream
+    const result = await client.callTool({ name: 'test_client_elicitation_defaults', arguments: {} })
+    const content = { name: 'John Doe', age: 30, score: 95.5, status: 'active', verified: true }
+    expectEqual(textOf(result), `Elicitation completed: ${JSON.stringify(content)}`)
+  },
+
   async 'json-schema-2020-12-preservation'(client) {
     const { tools } = await client.listTools()
     const schema = tools.find((tool) => tool.name === 'json_schema_2020_12_tool')?.inputSchema
@@ -52,7 +63,8 @@ function expectEqual(actual: unknown, expected: unknown): void {
 }
 
 await using hub = await startHub({ mcpServers: { mock: { type: 'streamable-http', url: mock.href } } })
-const client = await connectV1(`${hub.url}/mcp/mock`)
+const capabilities = { elicitation: { form: { applyDefaults: true } } }
+const client = await connectV1(`${hub.url}/mcp/mock`, { capabilities })
 const act = play[scenario ?? '']
 if (!act) throw new Error(`The driver does not know the scenario ${scenario}.`)
 await act(client)

@@ -74,7 +74,12 @@ export async function runClientScenario(run: ClientRun): Promise<ScenarioResult>
   const line = `exec ${command.map(shellWord).join(' ')}`
   const args = ['client', '--scenario', scenario, '--command', line]
   args.push('--spec-version', revision, '--timeout', String(timeoutMs))
-  return judge(scenario, required, await runSuite('client', args, timeoutMs + SUITE_GRACE_MS, run.env))
+  const suite = await runSuite('client', args, timeoutMs + SUITE_GRACE_MS, run.env)
+  const result = judge(scenario, required, suite)
+  // With nothing to complain about in the checks, this is a client that did not end, or not well.
+  if (result.passed && result.warnings.length === 0 && suite.end !== 0)
+    result.warnings.push(`the client did not end well; suite: ${suite.end}\n${suite.tail}`)
+  return result
 }
 
 async function runSuite(

@@ -37,7 +37,7 @@ function expectComplete(results: readonly ScenarioResult[]): void {
   ])
   const successes = (name: string) => results.find((result) => result.name === name)?.successes
   expect(successes('server-session-lifecycle')).toEqual(
-    expect.arrayContaining(['server-session-delete-accepted', 'server-session-terminated-404']),
+    expect.arrayContaining(['server-session-delete-accepted', 'server-session-terminated-returns-404']),
   )
   expect(successes('server-sse-polling')).toEqual(
     expect.arrayContaining(['server-sse-priming-event', 'server-sse-retry-field']),
