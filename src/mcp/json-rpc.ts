@@ -154,7 +154,7 @@ function invalid(why: string): HubError {
   })
 }
 
-const CLOSE = Buffer.from('}')
+const CLOSE_BRACE = 0x7d
 
 export function encodeRequest(id: RequestId, method: string, params: Buffer | undefined): Buffer {
   return withBody(
@@ -187,7 +187,14 @@ export function jsonBytes(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
+/** `head`, the member with its bytes, and the closing brace, in one piece of memory. */
 function withBody(head: string, member: string, body: Buffer | undefined): Buffer {
   if (!body) return Buffer.from(`${head}}`)
-  return Buffer.concat([Buffer.from(`${head},"${member}":`), body, CLOSE])
+  const start = `${head},"${member}":`
+  const length = Buffer.byteLength(start)
+  const message = Buffer.allocUnsafe(length + body.length + 1)
+  message.write(start)
+  message.set(body, length)
+  message[length + body.length] = CLOSE_BRACE
+  return message
 }

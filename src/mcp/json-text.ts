@@ -104,7 +104,8 @@ function matchKey<K extends string>(
       return wanted.find((name) => name === decoded)
     }
   }
-  return wanted.find((name) => name.length === length && equalsAscii(bytes, start + 1, name))
+  for (const name of wanted) if (name.length === length && equalsAscii(bytes, start + 1, name)) return name
+  return undefined
 }
 
 function equalsAscii(bytes: Buffer, start: number, text: string): boolean {

@@ -265,7 +265,8 @@ export class Dispatcher {
     target: Target,
     namePath: readonly string[],
   ): void {
-    const what = target.original === '' ? request.method : `${request.method} ${target.original}`
+    // A tool by its name alone: this is the path where every string counts.
+    const what = request.method === METHOD.toolsCall ? target.original : request.method
     const call = new InFlight(session, request.id, { server: target.spec.name, what, reply })
     session.inFlight.set(request.id, call)
     this.#deps.relay.start(call, request, { target, namePath })

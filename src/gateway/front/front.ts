@@ -21,10 +21,15 @@ export class Front {
 
   /** Answers the request, whatever it is. Never throws. */
   handle(request: IncomingMessage, response: ServerResponse): void {
-    this.#handle(request, response).catch((error: unknown) => this.#fail(request, response, error))
+    try {
+      this.#handle(request, response)?.catch((error: unknown) => this.#fail(request, response, error))
+    } catch (error) {
+      this.#fail(request, response, error)
+    }
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Returns a promise only where something has to be waited for. */
+  #handle(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
     const { originPolicy } = this.#deps
     const { host, origin } = request.headers
     const what = classify(request.url ?? '/')
@@ -32,21 +37,30 @@ export class Front {
     if (origin !== undefined) allowCrossOrigin(response, origin)
     if (what.kind === 'reject') throw what.error
     const allowed = ALLOWED_METHODS[what.kind]
-    if (request.method === 'OPTIONS' && origin !== undefined) return preflight(response, allowed)
+    if (request.method === 'OPTIONS' && origin !== undefined) {
+      preflight(response, allowed)
+      return undefined
+    }
     if (!allowed.includes(request.method ?? '')) throw methodNotAllowed(request.method, allowed)
-    if (what.kind === 'health') return this.#deps.other(request, response, '/health')
+    if (what.kind === 'health') {
+      this.#deps.other(request, response, '/health')
+      return undefined
+    }
     const principal = this.#deps.keyring().authenticate(this.#credential(request))
     if (what.kind === 'api') {
       if (principal.scope.kind !== 'all')
         throw new HubError('access.denied', 'This key opens MCP endpoints only.', {
           cure: 'Use a key with accessType "all".',
         })
-      return this.#deps.other(request, response, `/api${what.path}`)
+      this.#deps.other(request, response, `/api${what.path}`)
+      return undefined
     }
     if (what.kind === 'mcp')
       return this.#sessionful.handle({ request, response, endpoint: what.endpoint, principal })
-    if (what.kind === 'legacy-stream')
-      return this.#legacy.open({ request, response, endpoint: what.endpoint, principal })
+    if (what.kind === 'legacy-stream') {
+      this.#legacy.open({ request, response, endpoint: what.endpoint, principal })
+      return undefined
+    }
     return this.#legacy.message({ request, response, principal }, what.sessionId)
   }
 

@@ -24,12 +24,10 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
       } else chunks.push(chunk)
     })
     request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    // A client that goes away in the middle shows as an error too.
     request.on('error', (cause) =>
       reject(new HubError('client.gone', 'The client went away while sending.', { cause })),
     )
-    request.on('close', () => {
-      if (!request.complete) reject(new HubError('client.gone', 'The client went away while sending.'))
-    })
   })
 }
 
@@ -54,9 +52,10 @@ export function sendJson(
   response: ServerResponse,
   status: number,
   body: Buffer,
-  headers: Record<string, string> = {},
+  headers?: Record<string, string>,
 ): void {
-  response.writeHead(status, { 'Content-Type': JSON_TYPE, 'Content-Length': body.length, ...headers })
+  const main = { 'Content-Type': JSON_TYPE, 'Content-Length': body.length }
+  response.writeHead(status, headers ? { ...main, ...headers } : main)
   // As text, head and body leave in one write instead of two; latin1 carries each byte as it is.
   if (body.length < ONE_WRITE_BELOW) response.end(body.toString('latin1'), 'latin1')
   else response.end(body)

@@ -37,7 +37,7 @@ export class InFlight {
   readonly session: Session
   readonly id: RequestId
   readonly server: string
-  /** The method and, where there is one, the tool or prompt: two calls of the same `what` behave alike. */
+  /** The server's name of the tool, else the method: two calls of the same `what` behave alike. */
   readonly what: string
   readonly reply: Reply
   /** Set as soon as the server's upstream is at hand and the request was sent. */

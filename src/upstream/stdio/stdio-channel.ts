@@ -50,6 +50,7 @@ export class StdioChannel implements Channel {
   #closing: Promise<void> | undefined
   #reason: HubError | undefined
   #outgoing: Buffer[] = []
+  #unanswered = 0
 
   /** @throws HubError `server.unavailable` when the program cannot be started */
   static async open(spec: StdioSpec, events: ChannelEvents, deps: StdioDeps): Promise<StdioChannel> {
@@ -94,20 +95,26 @@ export class StdioChannel implements Channel {
       )
       return
     }
-    // What comes in one turn of the event loop leaves in one write: under load that is most of the work saved.
-    if (this.#outgoing.length === 0) setImmediate(() => this.#flush())
+    if (message.requestId !== undefined) this.#unanswered += 1
     this.#outgoing.push(message.bytes, NEWLINE)
+    if (this.#outgoing.length > 2) return
+    // Alone, a message leaves at once; in company, all that come in one turn of the event loop leave in one write, which
+    // under load is most of the work saved.
+    if (this.#unanswered <= 1) this.#flush()
+    else setImmediate(() => this.#flush())
   }
 
   #flush(): void {
     const pieces = this.#outgoing
+    if (pieces.length === 0) return
     this.#outgoing = []
     if (this.#reason || !this.#child.stdin.writable) return
     this.#child.stdin.write(Buffer.concat(pieces))
   }
 
   abandon(): void {
-    // A late answer is known by its id.
+    // A late answer is known by its id; one that never comes must not count for ever.
+    this.#unanswered = Math.max(0, this.#unanswered - 1)
   }
 
   agreed(): void {
@@ -200,7 +207,9 @@ export class StdioChannel implements Channel {
   #takeLine(line: Buffer): void {
     if (this.#reason) return
     try {
-      this.#events.message(parseMessage(line), undefined)
+      const message = parseMessage(line)
+      if (message.kind === 'result' || message.kind === 'error') this.#unanswered -= 1
+      this.#events.message(message, undefined)
     } catch (error) {
       if (!(error instanceof HubError)) throw error
       const text = line.toString('utf8', 0, 200)

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Clock, Timer } from '../../../kernel/clock.ts'
 import type { Reply } from '../../sessions/session.ts'
 import { sendJson } from '../http.ts'
-import type { EventStream } from './session-streams.ts'
+import type { EventStream, SessionStreams } from './session-streams.ts'
 
 /**
  * A request that takes longer than this gets a stream even if nothing but its answer will come: the stream can be
@@ -17,72 +17,71 @@ const CLOSE = Buffer.from(']')
 interface ExchangeOptions {
   readonly response: ServerResponse
   readonly clock: Clock
-  /** Makes the stream when one is needed. */
-  readonly openStream: () => EventStream
+  readonly streams: SessionStreams
   /** How many requests came in the POST. */
   readonly requests: number
   readonly batch: boolean
 }
 
 /**
- * The answer to one POST: JSON when nothing but the answers is to be sent, an event stream from the moment there is more
- * (spec, basic/transports, "Sending Messages to the Server").
+ * The answer to one POST: 202 when it held no request, JSON when nothing but the answers is to be sent, an event stream from
+ * the moment there is more (spec, basic/transports, "Sending Messages to the Server"). All requests of a batch share it.
  */
-export class PostExchange {
+export class PostExchange implements Reply {
   readonly #options: ExchangeOptions
-  readonly #answers: Buffer[] = []
-  readonly #patience: Timer
+  readonly #patience: Timer | undefined
   #open: number
+  #answers: Buffer[] | undefined
   #stream: EventStream | undefined
-  #lost = false
 
   constructor(options: ExchangeOptions) {
     this.#options = options
     this.#open = options.requests
-    this.#patience = options.clock.after(STREAM_AFTER_MS, () => this.#ensureStream())
-    options.response.once('close', () => {
-      this.#patience.stop()
-      this.#lost = this.#stream === undefined && !options.response.writableFinished
-    })
+    if (this.#open === 0) options.response.writeHead(202, { 'Content-Length': 0 }).end()
+    else this.#patience = options.clock.after(STREAM_AFTER_MS, () => this.#ensureStream())
   }
 
-  /** Where the messages that belong to one of the requests go. */
-  reply(): Reply {
-    const exchange = this
-    return {
-      message: (bytes) => exchange.#ensureStream()?.send(bytes),
-      answer: (bytes) => exchange.#answered(bytes),
-      abandon: () => exchange.#answered(undefined),
-      get reachable() {
-        return !exchange.#lost
-      },
-    }
+  get reachable(): boolean {
+    return this.#stream !== undefined || !this.#options.response.destroyed
   }
 
-  #answered(bytes: Buffer | undefined): void {
+  message(bytes: Buffer): void {
+    this.#ensureStream()?.send(bytes)
+  }
+
+  answer(bytes: Buffer): void {
     this.#open -= 1
-    if (bytes && this.#stream) this.#stream.send(bytes)
-    else if (bytes) this.#answers.push(bytes)
-    if (this.#open > 0) return
-    this.#patience.stop()
-    if (this.#stream) return this.#stream.finish()
-    if (!this.#lost) this.#sendAnswers()
+    if (this.#stream) this.#stream.send(bytes)
+    else if (this.#options.batch || this.#open > 0) {
+      this.#answers ??= []
+      this.#answers.push(bytes)
+    } else return this.#finish(bytes)
+    if (this.#open === 0) this.#finish(undefined)
   }
 
-  #sendAnswers(): void {
-    const { response, batch } = this.#options
-    const [first] = this.#answers
+  abandon(): void {
+    this.#open -= 1
+    if (this.#open === 0) this.#finish(undefined)
+  }
+
+  /** @param only the answer to a POST that held a single request */
+  #finish(only: Buffer | undefined): void {
+    this.#patience?.stop()
+    if (this.#stream) return this.#stream.finish()
+    const { response } = this.#options
+    if (response.destroyed) return
+    if (only) sendJson(response, 200, only)
+    else if (this.#answers) sendJson(response, 200, Buffer.concat([OPEN, ...join(this.#answers), CLOSE]))
     // Everything was cancelled: whoever cancelled does not wait for an answer.
-    if (!first) response.writeHead(202).end()
-    else if (!batch) sendJson(response, 200, first)
-    else sendJson(response, 200, Buffer.concat([OPEN, ...join(this.#answers), CLOSE]))
+    else response.writeHead(202, { 'Content-Length': 0 }).end()
   }
 
   #ensureStream(): EventStream | undefined {
-    if (this.#stream || this.#lost) return this.#stream
-    this.#patience.stop()
-    this.#stream = this.#options.openStream()
-    for (const answer of this.#answers) this.#stream.send(answer)
+    const { response, streams } = this.#options
+    if (this.#stream || response.destroyed) return this.#stream
+    this.#patience?.stop()
+    this.#stream = streams.openPost(response)
+    for (const answer of this.#answers ?? []) this.#stream.send(answer)
     return this.#stream
   }
 }

@@ -20,15 +20,11 @@ export class Sessionful {
   }
 
   /** @throws HubError for everything that is answered with an HTTP error */
-  async handle(incoming: McpRequest): Promise<void> {
-    switch (incoming.request.method) {
-      case 'POST':
-        return this.#post(incoming)
-      case 'GET':
-        return this.#get(incoming)
-      default:
-        return this.#delete(incoming)
-    }
+  handle(incoming: McpRequest): Promise<void> | undefined {
+    if (incoming.request.method === 'POST') return this.#post(incoming)
+    if (incoming.request.method === 'GET') this.#get(incoming)
+    else this.#delete(incoming)
+    return undefined
   }
 
   async #post(incoming: McpRequest): Promise<void> {
@@ -80,19 +76,21 @@ export class Sessionful {
   ): void {
     const { dispatcher, clock } = this.#deps
     const { response } = incoming
-    const requests = items.filter((item) => item instanceof HubError || item.kind === 'request').length
-    const streams = session.stream
-    const exchange =
-      requests > 0 && streams instanceof SessionStreams
-        ? new PostExchange({ response, clock, requests, batch, openStream: () => streams.openPost(response) })
-        : undefined
+    const requests = countRequests(items)
+    if (requests > 0 && this.#deps.stopping())
+      throw new HubError('hub.stopping', 'The hub is stopping.', {
+        retryAfter: 5,
+        cure: 'Try again in a moment.',
+      })
+    const { stream: streams } = session
+    if (!(streams instanceof SessionStreams)) throw foreignSession()
+    const reply = new PostExchange({ response, clock, streams, requests, batch })
     for (const item of items) {
-      if (item instanceof HubError) exchange?.reply().answer(encodeError(null, item.toRpc()))
-      else if (item.kind === 'request') dispatcher.request(session, item, expectReply(exchange))
+      if (item instanceof HubError) reply.answer(encodeError(null, item.toRpc()))
+      else if (item.kind === 'request') dispatcher.request(session, item, reply)
       else if (item.kind === 'notification') dispatcher.notification(session, item)
       else dispatcher.answer(session, item)
     }
-    if (!exchange) response.writeHead(202, { 'Content-Length': 0 }).end()
   }
 
   #get(incoming: McpRequest): void {
@@ -131,9 +129,11 @@ function sameEndpoint(a: EndpointName, b: EndpointName): boolean {
   return a.kind === 'all' ? b.kind === 'all' : b.kind === 'named' && a.name === b.name
 }
 
-function expectReply(exchange: PostExchange | undefined): ReturnType<PostExchange['reply']> {
-  if (!exchange) throw new HubError('internal', 'A request came without a way to answer it.')
-  return exchange.reply()
+/** What in a POST needs an answer; broken parts of a batch do too. */
+function countRequests(items: readonly (RpcMessage | HubError)[]): number {
+  let count = 0
+  for (const item of items) if (item instanceof HubError || item.kind === 'request') count += 1
+  return count
 }
 
 function foreignSession(): HubError {

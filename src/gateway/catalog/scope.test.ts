@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest'
+import { group, hubSettings, serverSpec } from '../../../tests/fakes/domain.ts'
+import { ALL, type EndpointName } from '../../domain/endpoint.ts'
+import { HubError } from '../../domain/errors.ts'
+import type { HubSettings, KeyScope } from '../../domain/server-spec.ts'
+import { resolveEndpoint } from './scope.ts'
+
+const EVERYTHING: KeyScope = { kind: 'all' }
+
+function key(parts: { groups?: string[]; servers?: string[] }): KeyScope {
+  return { kind: 'some', groups: new Set(parts.groups), servers: new Set(parts.servers) }
+}
+
+function named(name: string): EndpointName {
+  return { kind: 'named', name }
+}
+
+const settings = hubSettings(
+  [serverSpec('a'), serverSpec('b'), serverSpec('off', { enabled: false }), serverSpec('both')],
+  {
+    groups: [
+      group('both', 'a', 'off', 'gone'),
+      group('ab', 'a', { server: 'b', alias: 'bee' }),
+      group('none'),
+    ],
+  },
+)
+
+/** The servers of an endpoint; a server's own endpoint as its name; the code of a refusal. */
+function resolve(endpoint: EndpointName, scope = EVERYTHING, of: HubSettings = settings): string[] | string {
+  try {
+    const found = resolveEndpoint(endpoint, of, scope)
+    return found.kind === 'server' ? found.spec.name : found.members.map(({ server }) => server)
+  } catch (error) {
+    if (error instanceof HubError) return error.code
+    throw error
+  }
+}
+
+describe('the endpoint over all servers', () => {
+  test('has every enabled server in the order of the settings, whole', () => {
+    expect(resolve(ALL)).toEqual(['a', 'b', 'both'])
+    expect(resolveEndpoint(ALL, settings, EVERYTHING)).toMatchObject({
+      kind: 'aggregate',
+      title: 'flotilla',
+      members: [{ server: 'a', alias: undefined, tools: 'all', prompts: 'all', resources: 'all' }, {}, {}],
+    })
+  })
+
+  test('has only the servers that a key names', () => {
+    expect(resolve(ALL, key({ servers: ['b', 'off', 'unknown'] }))).toEqual(['b'])
+    expect(resolve(ALL, key({ groups: ['ab'], servers: ['b'] }))).toEqual(['b'])
+  })
+
+  test('is closed to a key that names groups only; the cure says where it may go', () => {
+    expect(resolve(ALL, key({ groups: ['ab', 'none'] }))).toBe('access.denied')
+    expect(() => resolveEndpoint(ALL, settings, key({ groups: ['ab', 'none'] }))).toThrow(
+      expect.objectContaining({ cure: 'Connect to /mcp/ab or /mcp/none.' }),
+    )
+    expect(() => resolveEndpoint(ALL, settings, key({}))).toThrow(
+      expect.objectContaining({ cure: 'Connect to a group that the key names.' }),
+    )
+  })
+
+  test('is closed to everybody where the settings switch it off; others stay open', () => {
+    const closed = { ...settings, globalEndpoint: false }
+    expect(resolve(ALL, EVERYTHING, closed)).toBe('access.denied')
+    expect(resolve(named('a'), EVERYTHING, closed)).toBe('a')
+  })
+
+  test('may be empty', () => {
+    expect(resolve(ALL, EVERYTHING, hubSettings([]))).toEqual([])
+  })
+})
+
+describe('an endpoint with a name', () => {
+  test('is a group before a server of the same name', () => {
+    expect(resolve(named('both'))).toEqual(['a'])
+    expect(resolve(named('ab'))).toEqual(['a', 'b'])
+    expect(resolveEndpoint(named('ab'), settings, EVERYTHING)).toMatchObject({ title: 'flotilla/ab' })
+  })
+
+  test('may be the id of a group', () => {
+    expect(resolve(named('id-of-ab'))).toEqual(['a', 'b'])
+  })
+
+  test('is a group by its id only, where the settings say so', () => {
+    const byId = { ...settings, groupsByName: false }
+    expect(resolve(named('both'), EVERYTHING, byId)).toBe('both')
+    expect(resolve(named('ab'), EVERYTHING, byId)).toBe('endpoint.unknown')
+    expect(resolve(named('id-of-ab'), EVERYTHING, byId)).toEqual(['a', 'b'])
+  })
+
+  test('is else a server', () => {
+    expect(resolve(named('b'))).toBe('b')
+  })
+
+  test('leaves out members that are disabled or do not exist; a group may be empty', () => {
+    expect(resolve(named('both'))).toEqual(['a'])
+    expect(resolve(named('none'))).toEqual([])
+  })
+
+  test('keeps what a group says of its members', () => {
+    expect(resolveEndpoint(named('ab'), settings, EVERYTHING)).toMatchObject({
+      members: [{ server: 'a' }, { server: 'b', alias: 'bee', spec: { name: 'b' } }],
+    })
+  })
+
+  test.each(['nope', '', 'A', '$smart', '__proto__'])('that is neither (%j) is unknown', (name) => {
+    expect(resolve(named(name))).toBe('endpoint.unknown')
+  })
+
+  test('of a disabled server is unknown, and the cure says why', () => {
+    expect(() => resolveEndpoint(named('off'), settings, EVERYTHING)).toThrow(
+      expect.objectContaining({ code: 'endpoint.unknown', cure: 'Enable it in the settings.' }),
+    )
+  })
+})
+
+describe('what a key opens', () => {
+  test('a server that it names, and no other', () => {
+    expect(resolve(named('a'), key({ servers: ['a'] }))).toBe('a')
+    expect(resolve(named('b'), key({ servers: ['a'] }))).toBe('access.denied')
+    expect(resolve(named('b'), key({}))).toBe('access.denied')
+  })
+
+  test.each(['ab', 'id-of-ab'])('a group that it names as %s, by either of its names', (name) => {
+    expect(resolve(named('ab'), key({ groups: [name] }))).toEqual(['a', 'b'])
+    expect(resolve(named('id-of-ab'), key({ groups: [name] }))).toEqual(['a', 'b'])
+  })
+
+  test('no single server because of a group that has it: the group may show less of it', () => {
+    expect(resolve(named('a'), key({ groups: ['ab'] }))).toBe('access.denied')
+  })
+
+  test('a group of which it names every server, and not one of which it names some', () => {
+    expect(resolve(named('ab'), key({ servers: ['a', 'b'] }))).toEqual(['a', 'b'])
+    expect(resolve(named('ab'), key({ servers: ['a'] }))).toBe('access.denied')
+  })
+
+  test('a group with a disabled server only if it names that one too', () => {
+    expect(resolve(named('both'), key({ servers: ['a'] }))).toBe('access.denied')
+    expect(resolve(named('both'), key({ servers: ['a', 'off'] }))).toBe('access.denied')
+    expect(resolve(named('both'), key({ servers: ['a', 'off', 'gone'] }))).toEqual(['a'])
+  })
+
+  test('no empty group for naming all of its no servers', () => {
+    expect(resolve(named('none'), key({ servers: ['a'] }))).toBe('access.denied')
+    expect(resolve(named('none'), key({ groups: ['none'] }))).toEqual([])
+  })
+
+  test('tells nobody whether a disabled server exists', () => {
+    expect(resolve(named('off'), key({ servers: [] }))).toBe(resolve(named('nope'), key({ servers: [] })))
+  })
+
+  test.fails('tells nobody whether a server exists that it does not open', () => {
+    // 403 for a server that exists and 404 for one that does not: a key for one server can find out the names of all others.
+    expect(resolve(named('b'), key({ servers: ['a'] }))).toBe(resolve(named('nope'), key({ servers: ['a'] })))
+  })
+})

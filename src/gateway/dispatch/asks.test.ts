@@ -1,0 +1,319 @@
+import { describe, expect, test } from 'vitest'
+import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
+import { type FakeInFlight, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
+import { type FakeCall, FakeUpstream } from '../../../tests/fakes/upstream.ts'
+import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
+import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
+import { parseMessage, type RpcAnswer, type RpcNotification, type RpcRequest } from '../../mcp/json-rpc.ts'
+import { Asks } from './asks.ts'
+import { Traffic } from './traffic.ts'
+import { Turns } from './turns.ts'
+
+const CAPABLE = { sampling: {}, elicitation: {}, roots: {} }
+
+function parse(message: Record<string, unknown>) {
+  return parseMessage(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message })))
+}
+
+function request(method: string, params?: object, id: string | number = 'up-1'): RpcRequest {
+  const message = parse({ id, method, ...(params ? { params } : {}) })
+  if (message.kind !== 'request') throw new Error('It is no request.')
+  return message
+}
+
+function notification(method: string, params: object): RpcNotification {
+  const message = parse({ method, params })
+  if (message.kind !== 'notification') throw new Error('It is no notification.')
+  return message
+}
+
+function answer(id: string | number, result: unknown): RpcAnswer {
+  const message = parse({ id, result })
+  if (message.kind !== 'result') throw new Error('It is no answer.')
+  return message
+}
+
+function make() {
+  const clock = new FakeClock()
+  const traffic = new Traffic()
+  const turns = new Turns(traffic, clock)
+  const { logger, lines } = recordingLogger()
+  const asks = new Asks({ traffic, turns, clock, log: logger })
+  const upstream = new FakeUpstream()
+  const session = (name: string, capabilities: object = CAPABLE) =>
+    makeSession(name, { capabilities: { ...capabilities } })
+  /** A call of `of` that is in flight. */
+  const call = (of: ReturnType<typeof makeSession>): { inFlight: FakeInFlight; pending: FakeCall } => {
+    const inFlight = makeCall(of)
+    const pending = upstream.request({ method: 'tools/call', params: undefined, limits: CALL_LIMITS })
+    inFlight.sent = { upstream, pending }
+    traffic.add(upstream, pending, inFlight)
+    return { inFlight, pending }
+  }
+  const end = async ({ inFlight, pending }: ReturnType<typeof call>) => {
+    traffic.remove(upstream, pending)
+    turns.finished(inFlight)
+    await settle()
+  }
+  const ask = (asked: RpcRequest, related?: FakeCall) =>
+    asks.fromShared({ server: 'pipe', upstream, request: asked }, related)
+  /** What the server got as answers to its questions. */
+  const responses = () => upstream.responded.map(({ id, answer: given }) => [id, read(given)])
+  return { clock, turns, asks, upstream, session, call, end, ask, responses, lines }
+}
+
+function read(given: RpcAnswer): unknown {
+  return given.kind === 'result' ? given.result : (given.error.data as { code: string }).code
+}
+
+const SAMPLING = request('sampling/createMessage', { maxTokens: 5 })
+
+describe("a server's question", () => {
+  test('goes to the client whose call is the only one in flight, under an id of its own', () => {
+    const { session, call, ask } = make()
+    const { inFlight, pending } = call(session('alice'))
+    ask(SAMPLING)
+    expect(inFlight.reply.messages).toEqual([
+      '{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"maxTokens":5}}',
+    ])
+    expect(pending.holds).toBe(1)
+  })
+
+  test('goes back answered under the id of the server, and the call goes on', async () => {
+    const { session, call, ask, asks, responses } = make()
+    const alice = session('alice')
+    const { pending } = call(alice)
+    ask(SAMPLING)
+    asks.answered(alice, answer(1, { n: 1 }))
+    await settle()
+    expect(responses()).toEqual([['up-1', { n: 1 }]])
+    expect(pending.holds).toBe(0)
+    expect(alice.asks.size).toBe(0)
+  })
+
+  test('is answered once: a second answer, and one to nothing, are dropped', async () => {
+    const { session, call, ask, asks, responses, lines } = make()
+    const alice = session('alice')
+    call(alice)
+    ask(SAMPLING)
+    for (const id of [1, 1, 99, 'x']) asks.answered(alice, answer(id, {}))
+    await settle()
+    expect(responses()).toHaveLength(1)
+    expect(lines).toHaveLength(3)
+  })
+
+  test('cannot be answered by another client', async () => {
+    const { session, call, ask, asks, responses } = make()
+    call(session('alice'))
+    ask(SAMPLING)
+    asks.answered(session('bob'), answer(1, { forged: true }))
+    await settle()
+    expect(responses()).toEqual([])
+  })
+
+  test('goes to the call that the transport names, however many there are', () => {
+    const { session, call, ask } = make()
+    const alice = call(session('alice'))
+    const bob = call(session('bob'))
+    ask(SAMPLING, alice.pending)
+    expect([alice.inFlight.reply.messages.length, bob.inFlight.reply.messages.length]).toEqual([1, 0])
+  })
+
+  test('goes to the stream of the session when nobody listens to the call any more', () => {
+    const { session, call, ask } = make()
+    const alice = session('alice')
+    const { inFlight } = call(alice)
+    inFlight.reply.reachable = false
+    alice.stream.attached = true
+    ask(SAMPLING)
+    expect([inFlight.reply.messages.length, alice.stream.sent.length]).toEqual([0, 1])
+  })
+})
+
+describe('a question is refused', () => {
+  test('when no call is in flight: nobody can be asked', () => {
+    const { ask, responses } = make()
+    ask(SAMPLING)
+    expect(responses()).toEqual([['up-1', 'client.ambiguous']])
+  })
+
+  test('when the client is not there any more', () => {
+    const { session, call, ask, responses } = make()
+    call(session('alice')).inFlight.reply.reachable = false
+    ask(SAMPLING)
+    expect(responses()).toEqual([['up-1', 'client.gone']])
+  })
+
+  test.each([
+    ['sampling/createMessage', {}, {}, false],
+    ['sampling/createMessage', {}, { sampling: {} }, true],
+    ['roots/list', {}, { sampling: {} }, false],
+    ['roots/list', {}, { roots: { listChanged: true } }, true],
+    ['elicitation/create', {}, {}, false],
+    ['elicitation/create', {}, { elicitation: {} }, true],
+    ['elicitation/create', { mode: 'form' }, { elicitation: { form: {} } }, true],
+    ['elicitation/create', { mode: 'url' }, { elicitation: {} }, false],
+    ['elicitation/create', { mode: 'url' }, { elicitation: { form: {} } }, false],
+    ['elicitation/create', { mode: 'url' }, { elicitation: { url: {} } }, true],
+    ['vendor/ask', {}, {}, true],
+  ])(
+    'when the client cannot do it: %s %j by a client with %j: %s',
+    (method, params, capabilities, passes) => {
+      const { session, call, ask, responses } = make()
+      const { inFlight } = call(session('alice', capabilities))
+      ask(request(method, params))
+      expect(inFlight.reply.messages.length).toBe(passes ? 1 : 0)
+      expect(responses()).toEqual(passes ? [] : [['up-1', 'client.unsupported']])
+    },
+  )
+})
+
+describe('a question while calls of several clients are in flight', () => {
+  test('waits until the calls that ended leave one client, which is asked', async () => {
+    const { session, call, end, ask, responses } = make()
+    const alice = call(session('alice'))
+    const bob = call(session('bob'))
+    ask(SAMPLING)
+    await settle()
+    expect([alice.inFlight.reply.messages, bob.inFlight.reply.messages]).toEqual([[], []])
+    await end(alice)
+    expect(bob.inFlight.reply.messages).toHaveLength(1)
+    expect(responses()).toEqual([])
+  })
+
+  test('is refused after 10 s, with the cure that makes it possible', async () => {
+    const { session, call, ask, clock, upstream } = make()
+    call(session('alice'))
+    call(session('bob'))
+    ask(SAMPLING)
+    await clock.advance(9_999)
+    expect(upstream.responded).toEqual([])
+    await clock.advance(1)
+    expect(upstream.responded[0]?.answer).toMatchObject({
+      kind: 'error',
+      error: {
+        message: expect.stringContaining('"isolation": "session"'),
+        data: { code: 'client.ambiguous' },
+      },
+    })
+    expect(clock.pending).toBe(0)
+  })
+
+  test('never goes to a call that came after it', async () => {
+    const { session, call, end, ask, responses, upstream } = make()
+    const calls = [call(session('alice')), call(session('bob'))]
+    ask(SAMPLING)
+    const carol = call(session('carol'))
+    // Both end before anybody looks again.
+    await Promise.all(calls.map(end))
+    expect([carol.inFlight.reply.messages, upstream.responded.length]).toEqual([[], 1])
+    expect(responses()).toEqual([['up-1', 'client.ambiguous']])
+  })
+
+  test('makes calls to that server take turns from then on', () => {
+    const { session, call, ask, turns, upstream } = make()
+    const { inFlight } = call(session('alice'))
+    turns.finished(inFlight)
+    ask(SAMPLING)
+    const going: string[] = []
+    turns.answered(inFlight)
+    turns.take(makeCall(session('bob')), upstream, () => going.push('bob'))
+    expect(going).toEqual([])
+  })
+})
+
+describe('a question on an upstream that one session has for itself', () => {
+  test('goes to that session, with its newest call or without any', () => {
+    const { session, call, asks, upstream } = make()
+    const alice = session('alice')
+    alice.stream.attached = true
+    asks.fromOwn({ server: 'own', upstream, request: SAMPLING }, alice)
+    expect(alice.stream.sent).toHaveLength(1)
+    const { inFlight } = call(alice)
+    asks.fromOwn({ server: 'own', upstream, request: SAMPLING }, alice)
+    expect(inFlight.reply.messages).toHaveLength(1)
+    expect([...alice.asks.keys()]).toEqual([1, 2])
+  })
+})
+
+describe('progress on a question', () => {
+  const asked = request('sampling/createMessage', { _meta: { progressToken: 'server-token' } })
+
+  test('travels under our id to the client, and under the token of the server back', () => {
+    const { session, call, ask, asks, upstream } = make()
+    const alice = session('alice')
+    const { inFlight } = call(alice)
+    ask(asked)
+    expect(inFlight.reply.messages[0]).toContain('"_meta":{"progressToken":1}')
+    asks.progressed(alice, notification('notifications/progress', { progressToken: 1, progress: 0.5 }))
+    expect(upstream.notified.map(({ method, params }) => [method, String(params)])).toEqual([
+      ['notifications/progress', '{"progressToken":"server-token","progress":0.5}'],
+    ])
+  })
+
+  test('that nobody asked for is dropped', () => {
+    const { session, call, ask, asks, upstream } = make()
+    const alice = session('alice')
+    call(alice)
+    ask(SAMPLING)
+    for (const progressToken of [1, 2, 'x'])
+      asks.progressed(alice, notification('notifications/progress', { progressToken, progress: 1 }))
+    expect(upstream.notified).toEqual([])
+  })
+})
+
+describe('a question that the server takes back', () => {
+  test('is taken back at the client, and an answer that comes later is dropped', async () => {
+    const { session, call, ask, asks, upstream, responses } = make()
+    const alice = session('alice')
+    const { inFlight } = call(alice)
+    ask(SAMPLING)
+    const taken = notification('notifications/cancelled', { requestId: 'up-1', reason: 'no longer needed' })
+    asks.withdrawn(upstream, taken, [session('bob'), alice])
+    expect(inFlight.reply.messages[1]).toBe(
+      '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"no longer needed"}}',
+    )
+    asks.answered(alice, answer(1, {}))
+    await settle()
+    expect(responses()).toEqual([])
+  })
+
+  test('is told by its id and its upstream', () => {
+    const { session, call, ask, asks, upstream } = make()
+    const alice = session('alice')
+    call(alice)
+    ask(SAMPLING)
+    asks.withdrawn(upstream, notification('notifications/cancelled', { requestId: 'up-2' }), [alice])
+    asks.withdrawn(new FakeUpstream(), notification('notifications/cancelled', { requestId: 'up-1' }), [
+      alice,
+    ])
+    expect(alice.asks.size).toBe(1)
+  })
+
+  test.fails('leaves the call with its time limit as it was before the question', () => {
+    // `answered` releases the hold on the call, `withdrawn` does not: a server that takes its question back and then falls
+    // silent is waited for without end, for the call never times out again.
+    const { session, call, ask, asks, upstream } = make()
+    const alice = session('alice')
+    const { pending } = call(alice)
+    ask(SAMPLING)
+    asks.withdrawn(upstream, notification('notifications/cancelled', { requestId: 'up-1' }), [alice])
+    expect(pending.holds).toBe(0)
+  })
+})
+
+describe('a client that leaves', () => {
+  test('has all its open questions answered with an error', () => {
+    const { session, call, ask, asks, responses } = make()
+    const alice = session('alice')
+    call(alice)
+    ask(SAMPLING)
+    ask(request('roots/list', undefined, 'up-2'))
+    asks.abandon(alice)
+    expect(responses()).toEqual([
+      ['up-1', 'client.gone'],
+      ['up-2', 'client.gone'],
+    ])
+    expect(alice.asks.size).toBe(0)
+  })
+})

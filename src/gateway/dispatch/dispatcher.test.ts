@@ -1,0 +1,307 @@
+import { describe, expect, test } from 'vitest'
+import { group, hubSettings, listing, overrides, serverSpec } from '../../../tests/fakes/domain.ts'
+import { FakeReply, makeSession } from '../../../tests/fakes/sessions.ts'
+import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
+import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
+import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
+import { ALL, type EndpointName } from '../../domain/endpoint.ts'
+import { TaskGroup } from '../../kernel/task-group.ts'
+import { parseMessage } from '../../mcp/json-rpc.ts'
+import { Catalogs } from '../catalog/catalogs.ts'
+import type { Listing } from '../catalog/listing.ts'
+import { Asks } from './asks.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { Relay } from './relay.ts'
+import { SharedState } from './shared-state.ts'
+import { Traffic } from './traffic.ts'
+import { Turns } from './turns.ts'
+
+const SPECS = [
+  serverSpec('a', { overrides: overrides({ tools: { hidden: { enabled: false } } }) }),
+  serverSpec('b'),
+  serverSpec('own', { isolation: 'session' }),
+]
+const CAPABILITIES = { tools: {}, prompts: {}, resources: { subscribe: true }, logging: {}, completions: {} }
+const LEFT: Record<string, Listing> = {
+  a: listing({
+    capabilities: CAPABILITIES,
+    tools: ['x', 'hidden'],
+    prompts: ['p'],
+    resources: ['a://1'],
+    templates: ['a://t/{n}'],
+  }),
+  b: listing({ capabilities: { tools: {} }, tools: ['x'] }),
+  own: listing({ tools: ['y'] }),
+}
+
+async function make({
+  left = LEFT,
+  endpoint = ALL,
+}: {
+  left?: Record<string, Listing>
+  endpoint?: EndpointName
+} = {}) {
+  const clock = new FakeClock()
+  const { logger, lines } = recordingLogger()
+  const settings = hubSettings(SPECS, { groups: [group('g', 'a', 'b')] })
+  const catalogs = new Catalogs(settings, {
+    store: { load: async (spec) => left[spec.name], save: () => undefined },
+    clock,
+    log: logger,
+    tasks: new TaskGroup(logger),
+    onChange: () => undefined,
+    onRead: () => undefined,
+    firstLookMs: 5_000,
+  })
+  await catalogs.apply(settings)
+  const upstreams = new Map(SPECS.map(({ name }) => [name, new FakeUpstream()]))
+  const server = (name: string) => {
+    const found = upstreams.get(name)
+    if (!found) throw new Error(`There is no server ${name}.`)
+    return found
+  }
+  const servers = { upstream: server, release: () => undefined }
+  const traffic = new Traffic()
+  const turns = new Turns(traffic, clock)
+  const shared = new SharedState()
+  const asks = new Asks({ traffic, turns, clock, log: logger })
+  const relay = new Relay({
+    servers,
+    traffic,
+    turns,
+    shared,
+    log: logger,
+    spec: (name) => settings.servers.get(name),
+  })
+  const dispatcher = new Dispatcher({ catalogs, servers, relay, asks, shared, clock, log: logger })
+  const session = makeSession('alice', { endpoint })
+  let lastId = 0
+  const request = (method: string, params?: object, id: string | number = ++lastId) => {
+    const reply = new FakeReply()
+    const message = parseMessage(
+      Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, ...(params && { params }) })),
+    )
+    if (message.kind !== 'request') throw new Error('It is no request.')
+    dispatcher.request(session, message, reply)
+    return reply
+  }
+  const notify = (method: string, params?: object) => {
+    const message = parseMessage(
+      Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, ...(params && { params }) })),
+    )
+    if (message.kind !== 'notification') throw new Error('It is no notification.')
+    dispatcher.notification(session, message)
+  }
+  return { catalogs, clock, lines, server, shared, session, request, notify }
+}
+
+function result(reply: FakeReply): unknown {
+  return (reply.parsed as { result?: unknown }).result
+}
+
+function code(reply: FakeReply): unknown {
+  return (reply.parsed as { error?: { data?: { code?: string } } }).error?.data?.code
+}
+
+/** What a server was asked, as [method, params]. */
+function asked(upstream: FakeUpstream): [string, unknown][] {
+  return upstream.calls.map(({ call, params }) => [call.method, params])
+}
+
+const named = (name: string): EndpointName => ({ kind: 'named', name })
+
+describe('what the hub answers by itself', () => {
+  test('a ping', async () => {
+    const { request } = await make()
+    expect(request('ping').parsed).toEqual({ jsonrpc: '2.0', id: 1, result: {} })
+  })
+
+  test('lists of endpoints, each in one page', async () => {
+    const { request } = await make()
+    expect(result(request('tools/list'))).toMatchObject({
+      tools: [{ name: 'a-x' }, { name: 'b-x' }, { name: 'own-y' }],
+    })
+    expect(result(request('prompts/list'))).toMatchObject({ prompts: [{ name: 'a-p' }] })
+    expect(result(request('resources/list'))).toMatchObject({ resources: [{ uri: 'a://1' }] })
+    expect(result(request('resources/templates/list'))).toMatchObject({
+      resourceTemplates: [{ uriTemplate: 'a://t/{n}' }],
+    })
+    expect(code(request('tools/list', { cursor: 'next' }))).toBe('request.invalid-params')
+  })
+
+  test('lists once the servers have shown theirs, or after a while', async () => {
+    const { request, clock } = await make({ left: { a: LEFT['a'] ?? listing() } })
+    const reply = request('tools/list')
+    await clock.advance(4_999)
+    expect(reply.answers).toEqual([])
+    await clock.advance(1)
+    expect(result(reply)).toMatchObject({ tools: [{ name: 'a-x' }] })
+  })
+
+  test('a level for log messages: each server that logs is told if that changes what it must send', async () => {
+    const { request, session, server, shared } = await make()
+    expect(result(request('logging/setLevel', { level: 'info' }))).toEqual({})
+    await settle()
+    expect(session.logLevel).toBe('info')
+    expect([asked(server('a')), asked(server('b'))]).toEqual([[['logging/setLevel', { level: 'info' }]], []])
+    request('logging/setLevel', { level: 'info' })
+    await settle()
+    expect(server('a').calls).toHaveLength(1)
+    expect(shared.level('a')).toBe('info')
+    expect(code(request('logging/setLevel', { level: 'loud' }))).toBe('request.invalid-params')
+  })
+})
+
+describe('what goes to a server', () => {
+  test('a tool call, by the exposed name, to its server and under its own name', async () => {
+    const { request, server } = await make()
+    const reply = request('tools/call', { name: 'a-x', arguments: { n: 1 } })
+    expect(asked(server('a'))).toEqual([['tools/call', { name: 'x', arguments: { n: 1 } }]])
+    server('a').lastCall.succeed({ content: [] })
+    await settle()
+    expect(result(reply)).toEqual({ content: [] })
+  })
+
+  test('a prompt, a resource and a completion', async () => {
+    const { request, server } = await make()
+    request('prompts/get', { name: 'a-p' })
+    request('resources/read', { uri: 'a://1' })
+    request('resources/read', { uri: 'a://t/7' })
+    request('completion/complete', { ref: { type: 'ref/prompt', name: 'a-p' }, argument: {} })
+    request('completion/complete', { ref: { type: 'ref/resource', uri: 'a://t/{n}' }, argument: {} })
+    expect(asked(server('a'))).toEqual([
+      ['prompts/get', { name: 'p' }],
+      ['resources/read', { uri: 'a://1' }],
+      ['resources/read', { uri: 'a://t/7' }],
+      ['completion/complete', { ref: { type: 'ref/prompt', name: 'p' }, argument: {} }],
+      ['completion/complete', { ref: { type: 'ref/resource', uri: 'a://t/{n}' }, argument: {} }],
+    ])
+  })
+
+  test.each([
+    ['tools/call', {}, 'request.invalid-params'],
+    ['tools/call', undefined, 'request.invalid-params'],
+    ['tools/call', { name: 7 }, 'request.invalid-params'],
+    ['tools/call', { name: 'x' }, 'tool.unknown'],
+    ['tools/call', { name: 'a-hidden' }, 'tool.unknown'],
+    ['tools/call', { name: 'constructor' }, 'tool.unknown'],
+    ['prompts/get', { name: 'a-x' }, 'prompt.unknown'],
+    ['resources/read', {}, 'request.invalid-params'],
+    ['resources/read', { uri: 'z://1' }, 'resource.unknown'],
+    ['resources/subscribe', { uri: 'z://1' }, 'resource.unknown'],
+    ['completion/complete', {}, 'request.invalid-params'],
+    ['completion/complete', { ref: { type: 'ref/prompt', name: 'nope' } }, 'request.invalid-params'],
+    ['vendor/method', {}, 'request.unknown-method'],
+    ['initialize', {}, 'request.invalid'],
+  ])('not %s %j: %s', async (method, params, expected) => {
+    const { request, session } = await make()
+    expect(code(request(method, params))).toBe(expected)
+    expect(session.busy).toBe(false)
+  })
+
+  test('a request with an id that is still under way is refused; the first goes on', async () => {
+    const { request, server } = await make()
+    const first = request('tools/call', { name: 'a-x' }, 'same')
+    expect(code(request('tools/call', { name: 'a-x' }, 'same'))).toBe('request.invalid')
+    expect(code(request('ping', undefined, 'same'))).toBe('request.invalid')
+    server('a').lastCall.succeed({})
+    await settle()
+    expect(result(first)).toEqual({})
+    request('tools/call', { name: 'a-x' }, 'same')
+    expect(server('a').calls).toHaveLength(2)
+  })
+
+  test('a call of a tool that is not known yet, once its server has shown its lists', async () => {
+    const { request, server, catalogs } = await make({ left: {} })
+    const reply = request('tools/call', { name: 'b-new' })
+    const unknown = request('tools/call', { name: 'b-nope' })
+    const upstream = server('b')
+    upstream.onRequest = (call) => {
+      if (call.call.method === 'tools/list') call.succeed({ tools: [{ name: 'new' }] })
+    }
+    Object.assign(upstream.hello.capabilities, { tools: {} })
+    for (const name of ['a', 'own']) catalogs.serverDown(name)
+    catalogs.serverUp('b', upstream)
+    await settle()
+    expect(asked(upstream).at(-1)).toEqual(['tools/call', { name: 'new' }])
+    expect([reply.answers, code(unknown)]).toEqual([[], 'tool.unknown'])
+  })
+
+  test('nothing for a session whose endpoint is gone', async () => {
+    const { request } = await make({ endpoint: named('nope') })
+    expect(code(request('tools/list'))).toBe('endpoint.unknown')
+    expect(result(request('ping'))).toEqual({})
+  })
+})
+
+describe('the endpoint of one server', () => {
+  test('takes its own names, also such that it does not list; disabled ones it refuses', async () => {
+    const { request, server } = await make({ endpoint: named('a') })
+    request('tools/call', { name: 'x' })
+    request('tools/call', { name: 'secret-feature' })
+    expect(asked(server('a')).map(([, params]) => params)).toEqual([
+      { name: 'x' },
+      { name: 'secret-feature' },
+    ])
+    expect(code(request('tools/call', { name: 'hidden' }))).toBe('tool.unknown')
+  })
+
+  test('passes on methods that the hub does not know', async () => {
+    const { request, server } = await make({ endpoint: named('a') })
+    request('vendor/method', { a: 1 })
+    expect(asked(server('a'))).toEqual([['vendor/method', { a: 1 }]])
+  })
+
+  test('passes everything on where each session has a server of its own, cursors too', async () => {
+    const { request, server } = await make({ endpoint: named('own') })
+    request('tools/list', { cursor: 'next' })
+    request('logging/setLevel', { level: 'info' })
+    expect(asked(server('own'))).toEqual([
+      ['tools/list', { cursor: 'next' }],
+      ['logging/setLevel', { level: 'info' }],
+    ])
+  })
+})
+
+describe('subscriptions', () => {
+  test('go to the server, and are remembered', async () => {
+    const { request, server, shared, session } = await make()
+    request('resources/subscribe', { uri: 'a://1' })
+    expect(asked(server('a'))).toEqual([['resources/subscribe', { uri: 'a://1' }]])
+    expect([...shared.subscribers('a', 'a://1')]).toEqual([session])
+  })
+
+  test('end at the server only when nobody else holds them', async () => {
+    const { request, server, shared } = await make()
+    shared.subscribe('a', 'a://1', makeSession('bob'))
+    request('resources/subscribe', { uri: 'a://1' })
+    expect(result(request('resources/unsubscribe', { uri: 'a://1' }))).toEqual({})
+    expect(asked(server('a')).map(([method]) => method)).toEqual(['resources/subscribe'])
+  })
+})
+
+describe('notifications of a client', () => {
+  test('cancel the call with that id, and no other', async () => {
+    const { request, notify, server } = await make()
+    request('tools/call', { name: 'a-x' }, 'one')
+    request('tools/call', { name: 'a-x' }, 1)
+    notify('notifications/cancelled', { requestId: 1, reason: 'enough' })
+    notify('notifications/cancelled', { requestId: 'nope' })
+    notify('notifications/cancelled', {})
+    expect(server('a').calls.map(({ cancellations }) => cancellations)).toEqual([[], ['enough']])
+  })
+
+  test('that it is initialized concerns the hub only', async () => {
+    const { notify, server } = await make()
+    notify('notifications/initialized')
+    await settle()
+    expect(['a', 'b', 'own'].flatMap((name) => server(name).notified)).toEqual([])
+  })
+
+  test('of changed roots goes to the servers that its session has for itself', async () => {
+    const { notify, server } = await make()
+    notify('notifications/roots/list_changed')
+    await settle()
+    expect(['a', 'b', 'own'].map((name) => server(name).notified.length)).toEqual([0, 0, 1])
+  })
+})

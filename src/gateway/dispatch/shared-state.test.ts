@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest'
+import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
+import { makeSession } from '../../../tests/fakes/sessions.ts'
+import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
+import { SharedState } from './shared-state.ts'
+
+function make() {
+  return { shared: new SharedState(), alice: makeSession('alice'), bob: makeSession('bob') }
+}
+
+function told(shared: SharedState, server: string): [string, unknown][] {
+  const upstream = new FakeUpstream()
+  void shared.restore(server, upstream, CALL_LIMITS)
+  return upstream.calls.map(({ call, params }) => [call.method, params])
+}
+
+describe('subscriptions on a server that sessions share', () => {
+  test('are told to those who hold them, on that server only', () => {
+    const { shared, alice, bob } = make()
+    shared.subscribe('a', 'x://1', alice)
+    shared.subscribe('a', 'x://2', bob)
+    expect([...shared.subscribers('a', 'x://1')]).toEqual([alice])
+    expect([...shared.subscribers('b', 'x://1')]).toEqual([])
+    expect([...shared.subscribers('a', 'x://3')]).toEqual([])
+  })
+
+  test('concern parts of what was subscribed to as well, and nothing that only begins alike', () => {
+    const { shared, alice } = make()
+    shared.subscribe('a', 'file:///dir', alice)
+    expect([...shared.subscribers('a', 'file:///dir/one.txt')]).toEqual([alice])
+    expect([...shared.subscribers('a', 'file:///directory')]).toEqual([])
+    expect([...shared.subscribers('a', 'file://')]).toEqual([])
+  })
+
+  test('end at the server with the last session that holds them', () => {
+    const { shared, alice, bob } = make()
+    shared.subscribe('a', 'x://1', alice)
+    shared.subscribe('a', 'x://1', alice)
+    shared.subscribe('a', 'x://1', bob)
+    expect(shared.unsubscribe('a', 'x://1', alice)).toBe(false)
+    expect([...shared.subscribers('a', 'x://1')]).toEqual([bob])
+    expect(shared.unsubscribe('a', 'x://1', bob)).toBe(true)
+    expect([...shared.subscribers('a', 'x://1')]).toEqual([])
+  })
+
+  test('of others stay when somebody ends one that he does not hold', () => {
+    const { shared, alice, bob } = make()
+    shared.subscribe('a', 'x://1', alice)
+    expect(shared.unsubscribe('a', 'x://1', bob)).toBe(false)
+    expect([...shared.subscribers('a', 'x://1')]).toEqual([alice])
+  })
+
+  test('that nobody holds may be ended at the server', () => {
+    const { shared, alice } = make()
+    expect(shared.unsubscribe('a', 'x://1', alice)).toBe(true)
+  })
+})
+
+describe('log levels on a server that sessions share', () => {
+  test('are the most verbose that any session wants', () => {
+    const { shared, alice, bob } = make()
+    expect(shared.level('a')).toBeUndefined()
+    shared.setLevel('a', alice, 'error')
+    shared.setLevel('a', bob, 'info')
+    expect(shared.level('a')).toBe('info')
+    shared.setLevel('a', bob, 'critical')
+    expect(shared.level('a')).toBe('error')
+    expect(shared.level('b')).toBeUndefined()
+  })
+
+  test('tell who listens', () => {
+    const { shared, alice } = make()
+    shared.setLevel('a', alice, 'error')
+    expect([...shared.listeners('a')]).toEqual([alice])
+    expect([...shared.listeners('b')]).toEqual([])
+  })
+})
+
+describe('a session that ends', () => {
+  test('is forgotten everywhere; what nobody else holds is told', () => {
+    const { shared, alice, bob } = make()
+    shared.subscribe('a', 'x://1', alice)
+    shared.subscribe('a', 'x://2', alice)
+    shared.subscribe('a', 'x://2', bob)
+    shared.subscribe('b', 'y://1', alice)
+    shared.setLevel('a', alice, 'debug')
+    shared.setLevel('a', bob, 'error')
+    expect(shared.drop(alice)).toEqual([
+      { server: 'a', uri: 'x://1' },
+      { server: 'b', uri: 'y://1' },
+    ])
+    expect(shared.level('a')).toBe('error')
+    expect([...shared.subscribers('a', 'x://2')]).toEqual([bob])
+    expect(shared.drop(alice)).toEqual([])
+  })
+})
+
+describe('a server that has come up again', () => {
+  test('is told the level and every subscription, once each', () => {
+    const { shared, alice, bob } = make()
+    shared.subscribe('a', 'x://1', alice)
+    shared.subscribe('a', 'x://1', bob)
+    shared.subscribe('a', 'x://2', bob)
+    shared.setLevel('a', alice, 'warning')
+    expect(told(shared, 'a')).toEqual([
+      ['logging/setLevel', { level: 'warning' }],
+      ['resources/subscribe', { uri: 'x://1' }],
+      ['resources/subscribe', { uri: 'x://2' }],
+    ])
+  })
+
+  test('is told nothing when nobody wants anything', () => {
+    const { shared, alice } = make()
+    shared.subscribe('a', 'x://1', alice)
+    shared.unsubscribe('a', 'x://1', alice)
+    expect([told(shared, 'a'), told(shared, 'b')]).toEqual([[], []])
+  })
+})
