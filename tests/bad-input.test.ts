@@ -198,8 +198,29 @@ describe('each bad input has a clear answer', () => {
   test('a member that stands twice where it matters is refused: parsers would disagree on which counts', async () => {
     const body =
       '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"s-echo","name":"s-pid","arguments":{}}}'
-    expectClear(await raw(mcp, { headers: session, body }), 200, -32602)
+    expectClear(await raw(mcp, { headers: session, body }), 200, -32600)
   })
+})
+
+test('line breaks between the tokens of a request never become messages of their own', async () => {
+  const smuggled =
+    '{"jsonrpc":"2.0","id":4711,"method":"tools/call","params":{"name":"counter","arguments":{}}}'
+  for (const arguments_ of [`\n${smuggled}\n`, `{\r\n "text"\n:\r"pretty"\n}`]) {
+    const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"s-echo","arguments":${arguments_}}}`
+    const answer = await raw(mcp, { headers: session, body })
+    expect(answer.json).toMatchObject({ id: 1, result: { content: [{ type: 'text' }] } })
+  }
+  const counted = await raw(mcp, { headers: session, body: rpc(2, 'tools/call', { name: 's-counter' }) })
+  expect(counted.json).toMatchObject({ result: { content: [{ text: '1' }] } })
+})
+
+test('a broken message in a batch does not take the others with it', async () => {
+  const older = await openSession(mcp, '2025-03-26')
+  const broken =
+    '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progressToken":2}}'
+  const call = rpc(1, 'tools/call', { name: 's-wait', arguments: { ms: 350 } })
+  const answer = await raw(mcp, { headers: older, body: `[${call},${broken}]` })
+  expect(answer.body).toContain('waited 350 ms')
 })
 
 describe('numbers and text pass through as they are', () => {

@@ -9,9 +9,10 @@ import { LocalFleet } from '../fleet/worker/local-fleet.ts'
 import type { Holder, ServerEvents } from '../fleet/worker/local-server.ts'
 import { Catalogs, type ListingStore } from '../gateway/catalog/catalogs.ts'
 import { LIST_KINDS, type ListKind } from '../gateway/catalog/listing.ts'
-import { Asks } from '../gateway/dispatch/asks.ts'
+import { Asks, refuse } from '../gateway/dispatch/asks.ts'
 import { Dispatcher } from '../gateway/dispatch/dispatcher.ts'
 import { Inbound } from '../gateway/dispatch/inbound.ts'
+import { clientGone } from '../gateway/dispatch/questions.ts'
 import { Relay } from '../gateway/dispatch/relay.ts'
 import { SharedState } from '../gateway/dispatch/shared-state.ts'
 import { Traffic } from '../gateway/dispatch/traffic.ts'
@@ -27,6 +28,7 @@ import { Semaphore } from '../kernel/semaphore.ts'
 import { TaskGroup } from '../kernel/task-group.ts'
 import { VERSION } from '../kernel/version.ts'
 import { LATEST_2025 } from '../mcp/eras.ts'
+import { encodeError } from '../mcp/json-rpc.ts'
 import { NOTIFICATION } from '../mcp/methods.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
 
@@ -80,6 +82,7 @@ export class Hub {
   readonly #sessions: SessionTable
   readonly #shared = new SharedState()
   readonly #asks: Asks
+  readonly #turns: Turns
   readonly #relay: Relay
   readonly #inbound: Inbound
   readonly #front: Front
@@ -94,8 +97,9 @@ export class Hub {
     this.#settings = deps.settings
     this.#keyring = this.#makeKeyring()
     this.#tasks = new TaskGroup(log)
-    const traffic = new Traffic()
+    const traffic = new Traffic(clock)
     const turns = new Turns(traffic, clock)
+    this.#turns = turns
     this.#asks = new Asks({ traffic, turns, clock, log })
     this.#fleet = this.#makeFleet()
     this.#catalogs = new Catalogs(deps.settings, {
@@ -224,6 +228,7 @@ export class Hub {
       identity: SHARED_IDENTITY,
       events: this.#serverEvents(),
       startGate: new Semaphore(tuning.startConcurrency),
+      ownStartGate: new Semaphore(tuning.startConcurrency),
       backoff: tuning.backoff,
       waitMs: tuning.waitForServerMs,
       drainMs: tuning.drainMs,
@@ -240,9 +245,14 @@ export class Hub {
       down: (server, _upstream, reason) => {
         if (!reason.data['byHub']) this.#deps.log.warn({ server, reason: reason.message }, 'a server is down')
       },
+      ownUp: (server, { id }) => {
+        const session = this.#sessions.get(id)
+        if (session) this.#relay.tellOwnLevel(server, session)
+      },
       stateChanged: (server) => {
         const state = this.#fleet.report(server)?.state.kind
         if (state === 'failed' || state === 'terminated') this.#catalogs.serverDown(server)
+        if (state === 'terminated') this.#turns.forget(server)
         this.#deps.onServerState(server)
       },
     }
@@ -250,7 +260,6 @@ export class Hub {
 
   #inboundFor(server: string, holder: Holder | undefined): InboundHandler {
     let current: Upstream | undefined
-    const owner = () => (holder ? this.#sessions.get(holder.id) : undefined)
     return {
       opened: (upstream) => {
         current = upstream
@@ -258,13 +267,17 @@ export class Hub {
       request: (request, related) => {
         if (!current) return
         const question = { server, upstream: current, request }
-        const session = owner()
+        if (!holder) return this.#asks.fromShared(question, related)
+        const session = this.#sessions.get(holder.id)
         if (session) this.#asks.fromOwn(question, session)
-        else this.#asks.fromShared(question, related)
+        else refuse(question, clientGone(server))
       },
       notification: (notification, related) => {
-        if (current)
-          this.#inbound.notification(notification, { server, upstream: current, owner: owner(), related })
+        if (!current) return
+        const owner = holder && this.#sessions.get(holder.id)
+        // What a session's own server says after the session has ended concerns nobody.
+        if (holder && !owner) return
+        this.#inbound.notification(notification, { server, upstream: current, owner, related })
       },
     }
   }
@@ -284,16 +297,28 @@ export class Hub {
   }
 
   #sessionEnded(session: Session): void {
-    for (const call of [...session.inFlight.values()]) call.cancel('the session has ended')
+    const reason = session.ended ?? unknownSession()
+    for (const call of [...session.inFlight.values()]) {
+      const { sent } = call
+      call.answer(encodeError(call.id, reason.toRpc()))
+      sent?.pending.cancel('the session has ended')
+    }
     this.#asks.abandon(session)
-    for (const { server, uri } of this.#shared.drop(session)) this.#relay.unsubscribe(server, uri)
+    const { orphaned, relevelled } = this.#shared.drop(session)
+    for (const { server, uri } of orphaned) this.#relay.unsubscribe(server, uri)
+    for (const server of relevelled) this.#relay.tellLevel(server)
     this.#fleet.release(session.id)
   }
 
   /** Tells sessions whose endpoint shows the servers in question. */
-  #hintChange(concerns: (servers: ReadonlySet<string>) => boolean, kinds: readonly ListKind[]): void {
+  #hintChange(
+    concerns: (servers: ReadonlyMap<string, unknown>) => boolean,
+    kinds: readonly ListKind[],
+  ): void {
     const methods = new Set(kinds.map((kind) => CHANGE_HINT[kind]))
     for (const session of this.#sessions.all()) {
+      // A session whose endpoint is gone is about to end; it needs no hint.
+      if (this.#whyGone(session)) continue
       const shown = this.#catalogs.endpoint(session.endpoint, session.principal.scope).view.servers
       if (concerns(shown)) for (const method of methods) session.stream.hint(method)
     }

@@ -5,7 +5,3 @@
 export type EndpointName = { readonly kind: 'all' } | { readonly kind: 'named'; readonly name: string }
 
 export const ALL: EndpointName = { kind: 'all' }
-
-export function endpointPath(endpoint: EndpointName): string {
-  return endpoint.kind === 'all' ? '/mcp' : `/mcp/${encodeURIComponent(endpoint.name)}`
-}

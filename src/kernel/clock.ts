@@ -16,16 +16,19 @@ export interface Clock {
   every(ms: number, fire: () => void): Timer
 }
 
+/** Node fires timers that are longer than this at once. It is 24 days: nobody waits for the difference. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, fire) {
-    const handle = setTimeout(fire, ms)
+    const handle = setTimeout(fire, Math.min(ms, LONGEST_TIMER_MS))
     handle.unref()
     return { stop: () => clearTimeout(handle) }
   },
   every(ms, fire) {
-    const handle = setInterval(fire, ms)
+    const handle = setInterval(fire, Math.min(ms, LONGEST_TIMER_MS))
     handle.unref()
     return { stop: () => clearInterval(handle) }
   },

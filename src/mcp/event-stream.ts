@@ -86,10 +86,10 @@ function nextBreak(text: string, from: number): number {
 
 const END = Buffer.from('\n\n')
 
-/** One event. `data` must be JSON text on one line, as every message of ours is. */
+/** One event. `data` must be on one line, as every message is that came through `parseMessage`. */
 export function encodeEvent(event: string, id: string | undefined, data: Buffer): Buffer {
   const head = `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: `
-  return Buffer.concat([Buffer.from(head), singleLine(data), END])
+  return Buffer.concat([Buffer.from(head), data, END])
 }
 
 /** The event that opens a resumable stream: an id, no data, and how long to wait before reconnecting. */
@@ -98,11 +98,3 @@ export function encodePriming(id: string, retryMs: number): Buffer {
 }
 
 export const KEEP_ALIVE_COMMENT: Buffer = Buffer.from(': keep-alive\n\n')
-
-/** Line breaks in JSON stand only between tokens: a blank in their place means the same. */
-function singleLine(data: Buffer): Buffer {
-  if (data.indexOf(0x0a) === -1 && data.indexOf(0x0d) === -1) return data
-  const copy = Buffer.from(data)
-  for (let i = 0; i < copy.length; i += 1) if (copy[i] === 0x0a || copy[i] === 0x0d) copy[i] = 0x20
-  return copy
-}

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { HubError, type RpcErrorObject } from '../domain/errors.ts'
-import { DuplicateMember, findElements, findMembers, type Span } from './json-text.ts'
+import { findElements, findMembers, type Span } from './json-text.ts'
 
 /** JSON-RPC 2.0 §4: MCP allows strings and integers, never null. */
 export type RequestId = string | number
@@ -80,7 +80,7 @@ export function parseBody(
 
 function parseJson(bytes: Buffer): { value: unknown; text: Buffer } {
   // JSON is UTF-8 (RFC 8259 §8.1). Bytes that are not are read with replacement characters, and passed on so too.
-  const text = isUtf8(bytes) ? bytes : Buffer.from(bytes.toString('utf8'))
+  const text = singleLine(isUtf8(bytes) ? bytes : Buffer.from(bytes.toString('utf8')))
   try {
     return { value: JSON.parse(text.toString('utf8')), text }
   } catch (cause) {
@@ -91,10 +91,21 @@ function parseJson(bytes: Buffer): { value: unknown; text: Buffer } {
   }
 }
 
+/**
+ * Line breaks in JSON stand only between tokens: a blank in their place means the same. On a pipe a break would end the
+ * message, and what follows would be a message of its own.
+ */
+function singleLine(text: Buffer): Buffer {
+  if (text.indexOf(0x0a) === -1 && text.indexOf(0x0d) === -1) return text
+  const copy = Buffer.from(text)
+  for (let i = 0; i < copy.length; i += 1) if (copy[i] === 0x0a || copy[i] === 0x0d) copy[i] = 0x20
+  return copy
+}
+
 function toMessage(value: unknown, bytes: Buffer, span: Span): RpcMessage {
   if (!isObject(value)) throw invalid('a message must be a JSON object')
   if (value['jsonrpc'] !== '2.0') throw invalid('"jsonrpc" must be "2.0"')
-  const at = envelope(bytes, span)
+  const at = findMembers(bytes, span, ENVELOPE)
   const id = value['id']
   const body = (member: 'params' | 'result' | 'error') => {
     const found = at[member]
@@ -114,7 +125,7 @@ function toCall(value: Record<string, unknown>, id: unknown, body: Buffer | unde
   if (typeof method !== 'string') throw invalid('"method" must be a string')
   if (params !== undefined && !isObject(params)) throw invalid('"params" must be an object')
   if (!('id' in value)) return { kind: 'notification', method, params, body }
-  if (!isRequestId(id)) throw invalid('"id" must be a string or an integer')
+  if (!isRequestId(id)) throw invalid('"id" must be a string or an integer of at most 2^53')
   return { kind: 'request', id, method, params, body }
 }
 
@@ -122,7 +133,7 @@ function toFailure(error: unknown, id: unknown, body: Buffer | undefined): RpcFa
   if (!isObject(error) || !Number.isInteger(error['code']) || typeof error['message'] !== 'string')
     throw invalid('"error" needs an integer "code" and a string "message"')
   if (id !== null && id !== undefined && !isRequestId(id))
-    throw invalid('"id" must be a string or an integer')
+    throw invalid('"id" must be a string or an integer of at most 2^53')
   return {
     kind: 'error',
     id: isRequestId(id) ? id : null,
@@ -131,21 +142,12 @@ function toFailure(error: unknown, id: unknown, body: Buffer | undefined): RpcFa
   }
 }
 
-function envelope(bytes: Buffer, span: Span): ReturnType<typeof findMembers<(typeof ENVELOPE)[number]>> {
-  try {
-    return findMembers(bytes, span, ENVELOPE)
-  } catch (error) {
-    if (error instanceof DuplicateMember) throw invalid(error.message)
-    throw error
-  }
-}
-
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function isRequestId(value: unknown): value is RequestId {
-  return typeof value === 'string' || (typeof value === 'number' && Number.isInteger(value))
+  return typeof value === 'string' || Number.isSafeInteger(value)
 }
 
 function invalid(why: string): HubError {

@@ -1,3 +1,5 @@
+import { HubError } from '../domain/errors.ts'
+
 /**
  * Finds where things stand in JSON text, so that a message can pass through with a few bytes exchanged and all others
  * as they came: numbers keep their digits, objects their order. Works on text that `JSON.parse` has accepted; it does
@@ -25,19 +27,10 @@ const CLOSE_ARRAY = 0x5d
 /** From here on the native search for the next quote beats looking at each byte. */
 const NATIVE_SEARCH_AFTER = 64
 
-/** A member that stands twice in one object: parsers disagree on which counts, so nobody may rely on either. */
-export class DuplicateMember extends Error {
-  readonly member: string
-
-  constructor(member: string) {
-    super(`The member "${member}" stands twice in one JSON object.`)
-    this.member = member
-  }
-}
-
 /**
  * The values of the `wanted` members of the object that `bytes` holds between `span.start` and `span.end`.
- * @throws DuplicateMember when a wanted member stands there twice
+ * @throws HubError `request.duplicate-member` when a wanted member stands there twice: parsers disagree on which counts, so
+ * nobody may rely on either
  */
 export function findMembers<K extends string>(
   bytes: Buffer,
@@ -54,7 +47,7 @@ export function findMembers<K extends string>(
     at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1)
     const end = skipValue(bytes, at)
     if (name !== undefined) {
-      if (found[name]) throw new DuplicateMember(name)
+      if (found[name]) throw duplicate(name)
       found[name] = { start: at, end }
     }
     at = skipSpace(bytes, end)
@@ -89,6 +82,12 @@ export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
   }
   pieces.push(bytes.subarray(at))
   return Buffer.concat(pieces)
+}
+
+function duplicate(member: string): HubError {
+  return new HubError('request.duplicate-member', `The member "${member}" stands twice in one JSON object.`, {
+    cure: 'Send each member once.',
+  })
 }
 
 function matchKey<K extends string>(

@@ -13,7 +13,7 @@ import {
 } from '../mcp/json-rpc.ts'
 import { METHOD, NOTIFICATION, type ServerHello } from '../mcp/methods.ts'
 import type { Channel } from './channel.ts'
-import type { CallTimes, InboundHandler, PendingCall, Upstream, UpstreamCall } from './upstream.ts'
+import type { CallTimes, InboundHandler, PendingCall, Related, Upstream, UpstreamCall } from './upstream.ts'
 
 interface Deps {
   readonly server: string
@@ -28,6 +28,8 @@ export class Connection implements Upstream {
   readonly #deps: Deps
   readonly #calls = new Map<number, Call>()
   readonly #byToken = new Map<number, Call>()
+  /** Who wants to know when a call that nobody waits for any more has come to its end in the server. */
+  readonly #late = new Map<number, () => void>()
   readonly #announceClosed: (reason: HubError) => void
   #channel: Channel | undefined
   #hello: ServerHello | undefined
@@ -75,6 +77,10 @@ export class Connection implements Upstream {
         // `initialize` must not be cancelled (basic/utilities/cancellation); its failure closes the channel anyway.
         if (call.method !== METHOD.initialize) this.#tellCancelled(id, reason)
       },
+      onceOver: (fire) => {
+        if (this.#ended) return fire()
+        this.#late.set(id, fire)
+      },
     })
     if (this.#ended || !this.#channel) {
       pending.fail(this.#ended ?? lost(this.#deps.server, undefined))
@@ -104,11 +110,12 @@ export class Connection implements Upstream {
   }
 
   message(message: RpcMessage, requestId: number | undefined): void {
-    const related = requestId === undefined ? undefined : this.#calls.get(requestId)
+    const call = requestId === undefined ? undefined : this.#calls.get(requestId)
+    const related: Related = requestId === undefined ? undefined : (call ?? 'gone')
     switch (message.kind) {
       case 'result':
       case 'error':
-        return this.#takeAnswer(message, related)
+        return this.#takeAnswer(message, call)
       case 'request':
         if (message.method === METHOD.ping) return this.#answerPing(message)
         return this.#deps.inbound.request(message, related)
@@ -125,17 +132,21 @@ export class Connection implements Upstream {
     if (this.#ended) return
     this.#ended = reason
     for (const call of [...this.#calls.values()]) call.fail(lost(this.#deps.server, reason))
+    for (const fire of this.#late.values()) fire()
+    this.#late.clear()
     this.#announceClosed(reason)
   }
 
   #takeAnswer(message: RpcAnswer, related: Call | undefined): void {
     // An error without an id belongs to the request on whose stream it came; on a pipe nobody can tell.
     const call = message.id === null ? related : this.#calls.get(Number(message.id))
-    if (call) call.settle(message)
-    else this.#deps.log.debug({ id: message.id }, 'an answer came that nobody waits for')
+    if (call) return call.settle(message)
+    this.#deps.log.debug({ id: message.id }, 'an answer came that nobody waits for')
+    this.#late.get(Number(message.id))?.()
+    this.#late.delete(Number(message.id))
   }
 
-  #takeNotification(message: RpcNotification, related: Call | undefined): void {
+  #takeNotification(message: RpcNotification, related: Related): void {
     if (message.method !== NOTIFICATION.progress) return this.#deps.inbound.notification(message, related)
     const call = this.#byToken.get(Number(message.params?.['progressToken']))
     if (call) call.progressed(message)
@@ -178,6 +189,7 @@ function lost(server: string, cause: HubError | undefined): HubError {
 interface CallOwner {
   forget(): void
   tellCancelled(reason: string | undefined): void
+  onceOver(fire: () => void): void
 }
 
 class Call implements PendingCall {
@@ -233,6 +245,10 @@ class Call implements PendingCall {
     if (this.#settled) return
     this.#owner.tellCancelled(reason)
     this.fail(new HubError('request.cancelled', `The call was cancelled${reason ? `: ${reason}` : ''}.`))
+  }
+
+  onceOver(fire: () => void): void {
+    this.#owner.onceOver(fire)
   }
 
   hold(): void {

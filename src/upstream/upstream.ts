@@ -43,17 +43,25 @@ export interface PendingCall {
   readonly answer: Promise<RpcAnswer>
   /** Tells the server that nobody waits any more; `answer` then rejects with `request.cancelled`. */
   cancel(reason: string | undefined): void
+  /**
+   * Calls back when the server can no longer be at work on a call that was cancelled or timed out: its late answer came, or the
+   * connection has ended.
+   */
+  onceOver(fire: () => void): void
   /** While held, the silence of the server does not count: it waits for somebody on the client's side. */
   hold(): void
   release(): void
 }
 
-/** Receives what a server says unasked. `related` is the call on whose own stream it came, where a transport tells. */
+/** The call on whose own stream a message came: `gone` if it is over already, undefined where a transport does not tell. */
+export type Related = PendingCall | 'gone' | undefined
+
+/** Receives what a server says unasked. */
 export interface InboundHandler {
   /** Called once, before anything else: the upstream that the rest is about. */
   opened(upstream: Upstream): void
-  request(request: RpcRequest, related: PendingCall | undefined): void
-  notification(notification: RpcNotification, related: PendingCall | undefined): void
+  request(request: RpcRequest, related: Related): void
+  notification(notification: RpcNotification, related: Related): void
 }
 
 /** Who we say we are in `initialize`. */

@@ -28,9 +28,14 @@ export function raw(
   { method = 'POST', headers = {}, body, timeoutMs = 10_000 }: RawRequest = {},
 ): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
+    // Node frames the body of some methods only when it is told how long it is.
+    const framed =
+      body === undefined || headers['transfer-encoding']
+        ? headers
+        : { ...headers, 'content-length': String(Buffer.byteLength(body)) }
     const request = httpRequest(
       url,
-      { method, headers, agent: false, signal: AbortSignal.timeout(timeoutMs) },
+      { method, headers: framed, agent: false, signal: AbortSignal.timeout(timeoutMs) },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))

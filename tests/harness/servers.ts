@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 
 /** Settings of a fixture server over stdio. */
 export function fixture(
-  name: 'minimal' | 'honest' | 'broken',
+  name: 'minimal' | 'honest' | 'broken' | 'scripted',
   ...args: string[]
 ): { command: string; args: string[] } {
   const path = fileURLToPath(new URL(`../fixtures/servers/${name}.ts`, import.meta.url))

@@ -61,6 +61,11 @@ export class LocalFleet {
     })
   }
 
+  /** The upstream if it is open already; nothing is started for it. */
+  openUpstream(server: string, holder: Holder | undefined): Upstream | undefined {
+    return this.#servers.get(server)?.openUpstream(holder)
+  }
+
   /** A client session has ended: its own upstreams go. */
   release(holderId: string): void {
     for (const server of this.#servers.values())
@@ -77,10 +82,6 @@ export class LocalFleet {
         stderr: found.stderr(),
       }
     )
-  }
-
-  wake(server: string): void {
-    this.#servers.get(server)?.wake()
   }
 
   async close(): Promise<void> {

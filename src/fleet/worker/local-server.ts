@@ -1,13 +1,13 @@
 import { HubError, messageOf } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import type { BackoffPolicy } from '../../kernel/backoff.ts'
-import { type Clock, sleep } from '../../kernel/clock.ts'
+import { type Clock, sleep, within } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Random } from '../../kernel/random.ts'
 import type { Semaphore } from '../../kernel/semaphore.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../../upstream/upstream.ts'
 import { untilIdle } from './idle.ts'
-import { Replica } from './replica.ts'
+import { Replica, START_SLOT_MS, unavailable } from './replica.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 /** Whoever has an upstream of its own under isolation `session`: a client session. */
@@ -23,6 +23,8 @@ export interface ServerEvents {
   up(server: string, upstream: Upstream): void
   /** An upstream has ended; whatever was bound to it is void. */
   down(server: string, upstream: Upstream, reason: HubError): void
+  /** A session's own upstream is up. */
+  ownUp(server: string, holder: Holder): void
   stateChanged(server: string): void
 }
 
@@ -32,6 +34,8 @@ export interface LocalServerDeps {
   readonly identity: ClientIdentity
   readonly events: ServerEvents
   readonly startGate: Semaphore
+  /** The same for the upstreams of single sessions. */
+  readonly ownStartGate: Semaphore
   readonly backoff: BackoffPolicy
   readonly clock: Clock
   readonly random: Random
@@ -45,13 +49,29 @@ export interface LocalServerDeps {
 /** Under isolation `session` the shared upstream only serves to read the lists; it may go soon after. */
 const DISCOVERY_IDLE_MS = 10_000
 const DRAIN_LOOK_MS = 50
+/** Sessions that may have an upstream of their own to one server. */
+const MAX_SESSION_UPSTREAMS = 256
+
+function tooMany(server: string): HubError {
+  return new HubError(
+    'server.unavailable',
+    `Server "${server}" already runs for ${MAX_SESSION_UPSTREAMS} sessions.`,
+    {
+      data: { server },
+      retryAfter: 30,
+      cure: 'End sessions that are no longer used, or set "isolation": "shared" if the server keeps no state.',
+    },
+  )
+}
 
 /** One configured server on this node: its shared replica, and the upstreams of single sessions. */
 export class LocalServer {
   readonly spec: ServerSpec
   readonly #deps: LocalServerDeps
   readonly #replica: Replica
+  /** Upstreams of single sessions by holder: all, and those that have come about. */
   readonly #held = new Map<string, Promise<Upstream>>()
+  readonly #open = new Map<string, Upstream>()
   readonly #abort = new AbortController()
 
   constructor(spec: ServerSpec, deps: LocalServerDeps) {
@@ -94,9 +114,10 @@ export class LocalServer {
       : this.#replica.upstream(this.#deps.waitMs)
   }
 
-  /** Tries a failed server now. */
-  wake(): void {
-    this.#replica.wake()
+  openUpstream(holder: Holder | undefined): Upstream | undefined {
+    if (holder && this.spec.isolation === 'session') return this.#open.get(holder.id)
+    const { state } = this.#replica
+    return state.kind === 'running' && !state.upstream.ended ? state.upstream : undefined
   }
 
   async release(holderId: string): Promise<void> {
@@ -108,44 +129,60 @@ export class LocalServer {
 
   /** Ends everything; with `drain`, calls in flight get `drainMs` to finish first. */
   async stop({ drain }: { drain: boolean }): Promise<void> {
-    if (drain) await this.#drained()
+    if (drain) {
+      this.#replica.retire()
+      await this.#drained()
+    }
     this.#abort.abort()
     await Promise.all([this.#replica.stop(), ...[...this.#held.keys()].map((id) => this.release(id))])
   }
 
+  /** Waits no longer than for any server that starts; the start itself goes on. */
   #heldBy(holder: Holder): Promise<Upstream> {
-    const existing = this.#held.get(holder.id)
-    if (existing) return existing
+    const { clock, waitMs } = this.#deps
+    return within(clock, waitMs, this.#held.get(holder.id) ?? this.#startFor(holder), () => {
+      throw unavailable(this.spec.name, { kind: 'starting', since: 0 }, 0)
+    })
+  }
+
+  #startFor(holder: Holder): Promise<Upstream> {
+    if (this.#held.size >= MAX_SESSION_UPSTREAMS) throw tooMany(this.spec.name)
     const opening = this.#openFor(holder)
     this.#held.set(holder.id, opening)
     const forget = () => {
       if (this.#held.get(holder.id) === opening) this.#held.delete(holder.id)
     }
-    opening.then((upstream) => {
-      void upstream.closed.then((reason) => {
-        forget()
-        this.#deps.events.down(this.spec.name, upstream, reason)
-      })
-      if (this.spec.idleTimeoutMs > 0) void this.#closeWhenIdle(upstream)
-    }, forget)
+    opening.then((upstream) => this.#opened(holder, upstream, forget), forget)
     return opening
   }
 
+  #opened(holder: Holder, upstream: Upstream, forget: () => void): void {
+    const { events } = this.#deps
+    this.#open.set(holder.id, upstream)
+    void upstream.closed.then((reason) => {
+      forget()
+      if (this.#open.get(holder.id) === upstream) this.#open.delete(holder.id)
+      events.down(this.spec.name, upstream, reason)
+    })
+    if (this.spec.idleTimeoutMs > 0) void this.#closeWhenIdle(upstream)
+    events.ownUp(this.spec.name, holder)
+  }
+
   async #openFor(holder: Holder): Promise<Upstream> {
-    const release = await this.#deps.startGate.acquire()
+    const { ownStartGate, clock, events, factory } = this.#deps
+    const release = await ownStartGate.acquire()
+    // A server that takes long must not keep the others from starting.
+    const slot = clock.after(START_SLOT_MS, release)
     try {
-      const inbound = this.#deps.events.inbound(this.spec.name, holder)
-      return await this.#deps.factory.open(holder.identity, inbound, this.#abort.signal)
+      return await factory.open(holder.identity, events.inbound(this.spec.name, holder), this.#abort.signal)
     } catch (cause) {
       throw new HubError(
         'server.unavailable',
         `Server "${this.spec.name}" cannot be started: ${messageOf(cause)}`,
-        {
-          cause,
-          data: { server: this.spec.name },
-        },
+        { cause, data: { server: this.spec.name } },
       )
     } finally {
+      slot.stop()
       release()
     }
   }

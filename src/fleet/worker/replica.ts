@@ -37,6 +37,7 @@ export class Replica {
   readonly #waiting = new Set<() => void>()
   #state: ReplicaState = { kind: 'pending' }
   #wake: (() => void) | undefined
+  #retired = false
 
   constructor(deps: ReplicaDeps, mode: ReplicaMode) {
     this.#deps = deps
@@ -70,8 +71,9 @@ export class Replica {
     }
   }
 
-  /** Starts a failed or sleeping replica now instead of at its time. */
-  wake(): void {
+  /** Lets it go on as long as it runs, but not come back. */
+  retire(): void {
+    this.#retired = true
     this.#wake?.()
   }
 
@@ -82,7 +84,7 @@ export class Replica {
 
   async #live(signal: AbortSignal): Promise<void> {
     let failures = 0
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#retired) {
       let startedAt = this.#deps.clock.monotonic()
       try {
         const upstream = await this.#open(signal)
@@ -117,11 +119,14 @@ export class Replica {
   async #open(signal: AbortSignal): Promise<Upstream> {
     const { startGate, factory, identity, inbound, clock } = this.#deps
     const release = await startGate.acquire()
+    // A server that takes long must not keep the others from starting.
+    const slot = clock.after(START_SLOT_MS, release)
     try {
       signal.throwIfAborted()
       this.#enter({ kind: 'starting', since: clock.monotonic() })
       return await factory.open(identity, inbound(), signal)
     } finally {
+      slot.stop()
       release()
     }
   }
@@ -186,6 +191,9 @@ function isFar(state: Extract<ReplicaState, { kind: 'failed' }>, now: number, de
 }
 
 const SOON_MS = 1_000
+
+/** How long a starting server counts against the bound on servers that start at a time, ms. */
+export const START_SLOT_MS = 10_000
 
 export function unavailable(server: string, state: ReplicaState, now: number): HubError {
   if (state.kind === 'failed') {

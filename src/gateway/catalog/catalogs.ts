@@ -84,7 +84,9 @@ export class Catalogs {
   async #adopt(spec: ServerSpec): Promise<void> {
     const entry = this.#entries.get(spec.name)
     if (entry) {
+      const replaced = JSON.stringify(entry.spec.transport) !== JSON.stringify(spec.transport)
       entry.spec = spec
+      if (replaced && entry.freshness === 'fresh') entry.freshness = 'stale'
       return
     }
     const fresh: Entry = {
@@ -124,7 +126,8 @@ export class Catalogs {
 
   /** The server announced a change of these lists. */
   listChanged(server: string, upstream: Upstream, kinds: readonly ListKind[]): void {
-    this.#refresh(server, upstream, kinds)
+    // A replaced process that finishes its last calls has no say any more.
+    if (this.#entries.get(server)?.source === upstream) this.#refresh(server, upstream, kinds)
   }
 
   /** The server is down: what it showed last stays, marked stale; nobody waits for it any longer. */
@@ -182,7 +185,7 @@ export class Catalogs {
   }
 
   #listResult(view: View, kind: ListKind): Buffer {
-    const stale = [...view.servers].filter((server) => this.freshness(server) === 'stale')
+    const stale = [...view.servers.keys()].filter((server) => this.freshness(server) === 'stale')
     const items = view.lists[kind]
     return jsonBytes({
       [LISTS[kind].member]: items,

@@ -1,7 +1,7 @@
 import type { ItemOverride, Selection, ServerSpec } from '../../domain/server-spec.ts'
 import { isObject } from '../../mcp/json-rpc.ts'
 import { type TemplateMatcher, templateMatcher } from '../../mcp/uri-template.ts'
-import { type Item, keyOf, LISTS, type Listing, type ListKind } from './listing.ts'
+import { type Item, keyOf, type Listing, type ListKind } from './listing.ts'
 import { exposedName, withHash } from './naming.ts'
 import type { EndpointScope, ScopeMember } from './scope.ts'
 
@@ -20,8 +20,8 @@ export interface View {
   /** By URI. */
   readonly resources: ReadonlyMap<string, Target>
   readonly templates: readonly TemplateTarget[]
-  /** Names of the servers behind it. */
-  readonly servers: ReadonlySet<string>
+  /** The servers behind it, by name. */
+  readonly servers: ReadonlyMap<string, ScopeMember>
   /** Clashes and other things an operator should know, as sentences. */
   readonly warnings: readonly string[]
 }
@@ -38,11 +38,12 @@ export function buildView(scope: EndpointScope, listingOf: ListingOf, separator:
   const builder = new ViewBuilder()
   if (scope.kind === 'server') {
     const listing = listingOf(scope.spec.name)
-    if (listing) builder.add(wholeServer(scope.spec), listing, (name) => name)
-    builder.servers.add(scope.spec.name)
+    const member = wholeServer(scope.spec)
+    builder.servers.set(member.server, member)
+    if (listing) builder.add(member, listing, (name) => name)
   } else {
     for (const member of scope.members) {
-      builder.servers.add(member.server)
+      builder.servers.set(member.server, member)
       const listing = listingOf(member.server)
       if (listing) builder.add(member, listing, (name) => exposedName(prefixOf(member), separator, name))
     }
@@ -60,7 +61,7 @@ export function wholeServer(spec: ServerSpec): ScopeMember {
 }
 
 class ViewBuilder {
-  readonly servers = new Set<string>()
+  readonly servers = new Map<string, ScopeMember>()
   readonly #lists: Record<ListKind, Item[]> = { tools: [], prompts: [], resources: [], templates: [] }
   readonly #tools = new Map<string, Target>()
   readonly #prompts = new Map<string, Target>()
@@ -163,20 +164,26 @@ function describe(item: Item, override: ItemOverride | undefined): Item {
 
 /**
  * The server that owns `uri`: the one that lists it, else the one whose template fits most closely, else the one that
- * lists something of the same scheme (resource links in tool results need not be listed).
+ * lists something of the same scheme (resource links in tool results need not be listed). What overrides or a group hide,
+ * nobody owns.
  */
 export function ownerOfUri(view: View, uri: string): Target | undefined {
   const listed = view.resources.get(uri)
   if (listed) return listed
+  const visible = ({ spec }: Target, fromTemplate: boolean): boolean => {
+    if (spec.overrides.resources.get(uri)?.enabled === false) return false
+    // A group that names its resources one by one shows these, and what its templates give.
+    return fromTemplate || view.servers.get(spec.name)?.resources === 'all'
+  }
   let best: TemplateTarget | undefined
   for (const candidate of view.templates) {
     if (best && best.matcher.literalLength >= candidate.matcher.literalLength) continue
-    if (candidate.matcher.matches(uri)) best = candidate
+    if (candidate.matcher.matches(uri) && visible(candidate.target, true)) best = candidate
   }
   if (best) return { spec: best.target.spec, original: uri }
   const scheme = schemeOf(uri)
   for (const [other, target] of view.resources) {
-    if (schemeOf(other) === scheme) return { spec: target.spec, original: uri }
+    if (schemeOf(other) === scheme && visible(target, false)) return { spec: target.spec, original: uri }
   }
   return undefined
 }
@@ -190,8 +197,4 @@ export function announces(listing: Listing, capability: string, flag?: string): 
   const found = listing.hello.capabilities[capability]
   if (flag === undefined) return isObject(found)
   return isObject(found) && found[flag] === true
-}
-
-export function listMember(kind: ListKind): string {
-  return LISTS[kind].member
 }

@@ -1,27 +1,36 @@
-import { HubError, type RpcErrorObject } from '../../domain/errors.ts'
+import { type HubError, toHubError } from '../../domain/errors.ts'
 import { type Clock, within } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import {
   encodeNotification,
   encodeRequest,
-  isObject,
-  isRequestId,
   jsonBytes,
-  type RequestId,
   type RpcAnswer,
   type RpcNotification,
-  type RpcRequest,
 } from '../../mcp/json-rpc.ts'
-import { findMembers, splice } from '../../mcp/json-text.ts'
 import { METHOD, NOTIFICATION } from '../../mcp/methods.ts'
-import type { PendingCall, Upstream } from '../../upstream/upstream.ts'
-import type { InFlight, Session } from '../sessions/session.ts'
+import type { Related, Upstream } from '../../upstream/upstream.ts'
+import type { InFlight, OpenAsk, Session } from '../sessions/session.ts'
 import { attribute } from './attribution.ts'
+import {
+  ambiguous,
+  clientGone,
+  missingCapability,
+  noAnswer,
+  nobodyAsked,
+  type Question,
+  questionToken,
+  withToken,
+} from './questions.ts'
 import type { Traffic } from './traffic.ts'
 import type { Turns } from './turns.ts'
 
 /** How long an unattributed question waits for other sessions' calls to end, which tells whose it is. */
 const HOLD_MS = 10_000
+/** How long a person may think, and how long a client that listens nowhere has to come back, ms. */
+const ANSWER_MS = { attached: 10 * 60_000, detached: 60_000 }
+/** URL elicitations of which the server may still say that they are complete. */
+const MAX_ELICITATIONS = 1_000
 
 interface AskDeps {
   readonly traffic: Traffic
@@ -30,16 +39,12 @@ interface AskDeps {
   readonly log: Logger
 }
 
-/** A question and where it came from. */
-interface Question {
-  readonly server: string
-  readonly upstream: Upstream
-  readonly request: RpcRequest
-}
-
 /** Brings servers' questions (sampling, elicitation, roots) to the one client concerned, and its answers back. */
 export class Asks {
   readonly #deps: AskDeps
+  /** Questions that wait until it is clear whose they are. */
+  readonly #held = new Set<Question>()
+  readonly #elicitations = new Map<string, { upstream: Upstream; session: Session }>()
 
   constructor(deps: AskDeps) {
     this.#deps = deps
@@ -47,54 +52,43 @@ export class Asks {
 
   /** A question on an upstream that only `session` uses. */
   fromOwn(question: Question, session: Session): void {
-    const calls = this.#deps.turns.suspects(question.upstream)
-    this.#put(question, session, calls.at(-1))
+    const found = attribute(this.#deps.traffic.of(question.upstream))
+    this.#put(question, session, found.kind === 'one' ? found.call : undefined)
   }
 
   /** A question on a shared upstream; `related` is the call on whose stream it came, if the transport tells. */
-  fromShared(question: Question, related: PendingCall | undefined): void {
+  fromShared(question: Question, related: Related): void {
     const { traffic, turns } = this.#deps
-    const call = related && traffic.find(question.upstream, related)
-    if (call) return this.#put(question, call.session, call)
-    turns.learned(question.server)
-    const suspects = turns.suspects(question.upstream)
+    if (related !== undefined) {
+      const call = related === 'gone' ? undefined : traffic.find(question.upstream, related)
+      if (!call || call.over) return refuse(question, nobodyAsked(question))
+      return this.#put(question, call.session, call)
+    }
+    const suspects = [...traffic.of(question.upstream)]
     const found = attribute(suspects)
+    if (suspects.length > 0) turns.learned(question.server)
     if (found.kind === 'one') return this.#put(question, found.call.session, found.call)
-    if (found.kind === 'none') return refuse(question, nobodyAsked(question))
-    void this.#hold(question, suspects)
+    if (found.kind === 'ambiguous') void this.#hold(question, suspects)
+    else refuse(question, nobodyAsked(question))
   }
 
   /** The client has answered. Answers to questions that nobody asks any more are dropped. */
   answered(session: Session, answer: RpcAnswer): void {
-    const id = Number(answer.id)
-    const ask = session.asks.get(id)
-    if (!ask) {
-      this.#deps.log.debug({ id: answer.id }, 'a client answered a question that is not open')
-      return
-    }
-    session.asks.delete(id)
-    const { call, upstream, upstreamId } = ask
-    const respond = () => {
-      if (call) {
-        this.#deps.turns.answered(call)
-        call.sent?.pending.release()
-      }
-      upstream.respond({ id: upstreamId, answer })
-    }
-    // What the server does next must not be taken for another session's doing: the call resumes when it is its turn.
-    if (call) this.#deps.turns.take(call, upstream, respond)
-    else respond()
+    const ask = this.#close(session, Number(answer.id))
+    if (ask) ask.upstream.respond({ id: ask.upstreamId, answer })
+    else this.#deps.log.debug({ id: answer.id }, 'a client answered a question that is not open')
   }
 
   /** The server no longer wants an answer. */
   withdrawn(upstream: Upstream, notification: RpcNotification, sessions: Iterable<Session>): void {
-    const requestId = notification.params?.['requestId']
+    const { requestId, reason } = notification.params ?? {}
+    for (const question of this.#held)
+      if (question.upstream === upstream && question.request.id === requestId) this.#held.delete(question)
     for (const session of sessions) {
+      if (!session.asked) continue
       for (const [id, ask] of session.asks) {
         if (ask.upstream !== upstream || ask.upstreamId !== requestId) continue
-        session.asks.delete(id)
-        if (ask.call) this.#deps.turns.answered(ask.call)
-        const reason = notification.params?.['reason']
+        this.#close(session, id)
         const params = jsonBytes({ requestId: id, ...(typeof reason === 'string' ? { reason } : {}) })
         send(session, ask.call, encodeNotification(NOTIFICATION.cancelled, params))
       }
@@ -103,129 +97,113 @@ export class Asks {
 
   /** The client tells how far it is with answering: its token is our id for the question. */
   progressed(session: Session, notification: RpcNotification): void {
-    const ask = session.asks.get(Number(notification.params?.['progressToken']))
+    const ask = session.asked ? session.asks.get(Number(notification.params?.['progressToken'])) : undefined
     if (ask?.progressToken === undefined || !notification.body) return
     ask.upstream.notify(NOTIFICATION.progress, withToken(notification.body, ask.progressToken))
   }
 
+  /** What the person did at the URL is complete: told to the session that was sent there. */
+  elicitationComplete(upstream: Upstream, notification: RpcNotification): void {
+    const id = String(notification.params?.['elicitationId'])
+    const asked = this.#elicitations.get(id)
+    if (asked?.upstream !== upstream || asked.session.ended) return
+    this.#elicitations.delete(id)
+    asked.session.stream.unrelated(encodeNotification(notification.method, notification.body))
+  }
+
   /** The session is over: whoever waits for its answers is told. */
   abandon(session: Session): void {
-    for (const ask of session.asks.values()) {
-      const error = new HubError('client.gone', 'The client that was asked has ended its session.')
-      ask.upstream.respond({ id: ask.upstreamId, answer: failure(ask.upstreamId, error.toRpc()) })
+    if (!session.asked) return
+    for (const [id, ask] of session.asks) {
+      this.#close(session, id)
+      respondError(ask, clientGone(ask.server))
     }
-    session.asks.clear()
   }
 
   /** Waits until of the calls that can have asked only one session's are left: a call that ended was not asking. */
   async #hold(question: Question, suspects: readonly InFlight[]): Promise<void> {
     const { traffic, clock } = this.#deps
+    const { upstream } = question
+    this.#held.add(question)
     const deadline = clock.monotonic() + HOLD_MS
-    for (let left = HOLD_MS; left > 0; left = deadline - clock.monotonic()) {
-      await within(clock, left, traffic.nextChange(question.upstream), () => undefined)
-      const found = attribute(suspects.filter((call) => traffic.has(question.upstream, call)))
+    for (let left = HOLD_MS; left > 0 && !upstream.ended; left = deadline - clock.monotonic()) {
+      await within(clock, left, traffic.nextChange(upstream), () => undefined)
+      if (!this.#held.has(question)) return
+      const found = attribute(suspects.filter((call) => traffic.has(upstream, call)))
+      if (found.kind === 'ambiguous') continue
+      this.#held.delete(question)
       if (found.kind === 'one') return this.#put(question, found.call.session, found.call)
-      if (found.kind === 'none') return refuse(question, nobodyAsked(question))
+      return refuse(question, nobodyAsked(question))
     }
-    refuse(question, ambiguous(question))
+    if (this.#held.delete(question)) refuse(question, ambiguous(question))
   }
 
   #put(question: Question, session: Session, call: InFlight | undefined): void {
-    const { request, upstream, server } = question
-    const missing = missingCapability(request, session)
-    if (missing) return refuse(question, missing)
-    if (!(call?.reply.reachable || session.stream.attached)) return refuse(question, unreachable(server))
-    const token = progressTokenOf(request)
-    const id = session.openAsk({ upstream, upstreamId: request.id, progressToken: token, call })
-    if (call) {
-      call.sent?.pending.hold()
-      this.#deps.turns.asked(call, upstream)
+    try {
+      this.#ask(question, session, call)
+    } catch (error) {
+      refuse(question, toHubError(error))
     }
+  }
+
+  #ask(question: Question, session: Session, call: InFlight | undefined): void {
+    const { request, upstream, server } = question
+    const missing = missingCapability(question, session)
+    if (missing) throw missing
+    if (session.ended) throw clientGone(server)
+    const token = questionToken(question)
+    const attached = (call?.reachable ?? false) || session.stream.attached
+    const id = session.nextAskId()
     const body = request.body && token !== undefined ? withToken(request.body, id) : request.body
+    const wait = attached ? ANSWER_MS.attached : ANSWER_MS.detached
+    const expiry = this.#deps.clock.after(wait, () => this.#expired(session, id))
+    session.asks.set(id, { server, upstream, upstreamId: request.id, progressToken: token, call, expiry })
+    // The server waits for somebody: its silence is not its fault.
+    call?.sent?.pending.hold()
+    this.#rememberElicitation(question, session)
     send(session, call, encodeRequest(id, request.method, body))
+  }
+
+  #expired(session: Session, id: number): void {
+    const ask = this.#close(session, id)
+    if (ask) respondError(ask, noAnswer(ask.server))
+  }
+
+  #close(session: Session, id: number): OpenAsk | undefined {
+    const ask = session.asked ? session.asks.get(id) : undefined
+    if (!ask) return undefined
+    session.asks.delete(id)
+    ask.expiry.stop()
+    ask.call?.sent?.pending.release()
+    return ask
+  }
+
+  #rememberElicitation({ request, upstream }: Question, session: Session): void {
+    const id = request.params?.['elicitationId']
+    if (request.method !== METHOD.elicitation || typeof id !== 'string') return
+    this.#elicitations.set(id, { upstream, session })
+    const [oldest] = this.#elicitations.keys()
+    if (this.#elicitations.size > MAX_ELICITATIONS && oldest !== undefined) this.#elicitations.delete(oldest)
   }
 }
 
-function send(session: Session, call: InFlight | undefined, bytes: Buffer): void {
-  if (call?.reply.reachable) call.reply.message(bytes)
+/** On the stream of the call, or, where there is none, on the session's own. */
+export function send(session: Session, call: InFlight | undefined, bytes: Buffer): void {
+  if (call?.reachable) call.message(bytes)
   else session.stream.unrelated(bytes)
 }
 
-function refuse({ upstream, request }: Question, error: HubError): void {
-  upstream.respond({ id: request.id, answer: failure(request.id, error.toRpc()) })
+export function refuse({ upstream, request, server }: Question, error: HubError): void {
+  respondError({ upstream, upstreamId: request.id, server }, error)
 }
 
-function failure(id: RequestId, error: RpcErrorObject): RpcAnswer {
-  return { kind: 'error', id, error, body: jsonBytes(error) }
-}
-
-function progressTokenOf(request: RpcRequest): RequestId | undefined {
-  const meta = request.params?.['_meta']
-  const token = isObject(meta) ? meta['progressToken'] : undefined
-  return isRequestId(token) ? token : undefined
-}
-
-/** `params` with its progress token (in `_meta`, or at the top in a progress notification) exchanged. */
-function withToken(params: Buffer, token: RequestId): Buffer {
-  const whole = { start: 0, end: params.length }
-  const { progressToken, _meta } = findMembers(params, whole, ['progressToken', '_meta'])
-  const at = progressToken ?? (_meta && findMembers(params, _meta, ['progressToken']).progressToken)
-  return at ? splice(params, [{ ...at, text: JSON.stringify(token) }]) : params
-}
-
-function missingCapability(request: RpcRequest, session: Session): HubError | undefined {
-  const has = (name: string) => isObject(session.identity.capabilities[name])
-  const needs = (capability: string, ok: boolean) =>
-    ok
-      ? undefined
-      : new HubError('client.unsupported', `The client of this call does not support ${capability}.`, {
-          data: { capability },
-          cure: 'Connect with a client that declares it, or use a tool that does not ask.',
-        })
-  switch (request.method) {
-    case METHOD.sampling:
-      return needs('sampling', has('sampling'))
-    case METHOD.rootsList:
-      return needs('roots', has('roots'))
-    case METHOD.elicitation: {
-      const elicitation = session.identity.capabilities['elicitation']
-      const url = request.params?.['mode'] === 'url'
-      // An empty declaration means form mode only (2025-11-25, client/elicitation, "Capabilities").
-      const supported = isObject(elicitation) && (!url || isObject(elicitation['url']))
-      return needs(url ? 'elicitation in URL mode' : 'elicitation', supported)
-    }
-    default:
-      return undefined
-  }
-}
-
-const CURE_SESSION =
-  'Set "isolation": "session" for this server in the settings: each client then has a process of its own.'
-
-function nobodyAsked({ server, request }: Question): HubError {
-  return new HubError(
-    'client.ambiguous',
-    `Server "${server}" sent ${request.method} while no client's call was in flight, so nobody can be asked.`,
-    {
-      data: { server },
-      cure: CURE_SESSION,
-    },
-  )
-}
-
-function ambiguous({ server, request }: Question): HubError {
-  return new HubError(
-    'client.ambiguous',
-    `Server "${server}" sent ${request.method} while calls of several clients were in flight; whose it is cannot be told.`,
-    {
-      data: { server },
-      cure: CURE_SESSION,
-    },
-  )
-}
-
-function unreachable(server: string): HubError {
-  return new HubError('client.gone', `The client whose call made server "${server}" ask is not connected.`, {
-    cure: 'Let it call again.',
+function respondError(
+  { upstream, upstreamId }: Pick<OpenAsk, 'upstream' | 'upstreamId' | 'server'>,
+  error: HubError,
+): void {
+  const rpc = error.toRpc()
+  upstream.respond({
+    id: upstreamId,
+    answer: { kind: 'error', id: upstreamId, error: rpc, body: jsonBytes(rpc) },
   })
 }

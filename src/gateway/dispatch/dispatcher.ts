@@ -164,6 +164,7 @@ export class Dispatcher {
         .firstLook(scope)
         .then(() => {
           const found = this.#endpoint(session).view[kind].get(name)
+          if (session.ended) throw session.ended
           if (found) this.#forward(session, request, reply, found, ['name'])
           else this.#refuse(request, reply, unknownName(kind, name))
         })
@@ -181,6 +182,7 @@ export class Dispatcher {
       })
     const owner = ownerOfUri(view, uri)
     if (owner) return owner
+    // A server may know more than it lists; what the operator has hidden stays hidden.
     if (scope.kind === 'server' && scope.spec.overrides.resources.get(uri)?.enabled !== false)
       return { spec: scope.spec, original: uri }
     throw new HubError('resource.unknown', `No server of this endpoint has the resource ${uri}.`, {
@@ -192,12 +194,15 @@ export class Dispatcher {
   #subscription(session: Session, request: RpcRequest, reply: Reply, target: Target): void {
     const { shared } = this.#deps
     const { spec, original: uri } = target
-    if (spec.isolation === 'shared') {
-      if (request.method === METHOD.subscribe) shared.subscribe(spec.name, uri, session)
-      else if (!shared.unsubscribe(spec.name, uri, session))
+    if (spec.isolation === 'session') return this.#forward(session, request, reply, target, ['uri'])
+    if (request.method === METHOD.unsubscribe) {
+      if (!shared.unsubscribe(spec.name, uri, session))
         return reply.answer(encodeResult(request.id, EMPTY_RESULT))
+      return this.#forward(session, request, reply, target, ['uri'])
     }
-    this.#forward(session, request, reply, target, ['uri'])
+    this.#forward(session, request, reply, target, ['uri'], (answer) => {
+      if (answer.kind === 'result' && !session.ended) shared.subscribe(spec.name, uri, session)
+    })
   }
 
   #complete(session: Session, request: RpcRequest, reply: Reply, endpoint: Endpoint): void {
@@ -236,26 +241,33 @@ export class Dispatcher {
     if (scope.kind === 'server' && scope.spec.isolation === 'session')
       return this.#forward(session, request, reply, whole(scope.spec), [])
     const { catalogs, relay, shared } = this.#deps
-    for (const server of endpoint.view.servers) {
-      const listing = catalogs.listing(server)
-      if (!listing || !announces(listing, 'logging')) continue
+    for (const [server, { spec }] of endpoint.view.servers) {
+      if (spec.isolation === 'session') {
+        relay.tellOwnLevel(server, session)
+        continue
+      }
       const before = shared.level(server)
       shared.setLevel(server, session, level)
-      if (shared.level(server) !== before) relay.tellLevel(server)
+      const listing = catalogs.listing(server)
+      if (listing && announces(listing, 'logging') && shared.level(server) !== before) relay.tellLevel(server)
     }
     reply.answer(encodeResult(request.id, EMPTY_RESULT))
   }
 
   #other(session: Session, request: RpcRequest, reply: Reply, endpoint: Endpoint): void {
     const { scope } = endpoint
-    if (scope.kind === 'server') return this.#forward(session, request, reply, whole(scope.spec), [])
-    throw new HubError(
-      'request.unknown-method',
-      `The method ${JSON.stringify(request.method)} is unknown here.`,
-      {
-        cure: 'An endpoint over many servers has the methods of MCP; those of one server are at /mcp/<server>.',
-      },
-    )
+    if (scope.kind !== 'server')
+      throw unknownMethod(
+        request.method,
+        'An endpoint over many servers has the methods of MCP; those of one server are at /mcp/<server>.',
+      )
+    // Tasks belong to whoever started them, and a shared server does not know who that was.
+    if (scope.spec.isolation === 'shared' && request.method.startsWith('tasks/'))
+      throw unknownMethod(
+        request.method,
+        'Set "isolation": "session" for this server: tasks need a server of their own.',
+      )
+    this.#forward(session, request, reply, whole(scope.spec), [])
   }
 
   #forward(
@@ -264,12 +276,13 @@ export class Dispatcher {
     reply: Reply,
     target: Target,
     namePath: readonly string[],
+    onAnswer?: (answer: RpcAnswer) => void,
   ): void {
     // A tool by its name alone: this is the path where every string counts.
     const what = request.method === METHOD.toolsCall ? target.original : request.method
     const call = new InFlight(session, request.id, { server: target.spec.name, what, reply })
     session.inFlight.set(request.id, call)
-    this.#deps.relay.start(call, request, { target, namePath })
+    this.#deps.relay.start(call, request, { target, namePath, ...(onAnswer ? { onAnswer } : {}) })
   }
 
   /** A notification that the hub has no part in: the servers that this session uses alone get it. */
@@ -289,6 +302,12 @@ export class Dispatcher {
 
 function whole(spec: Target['spec']): Target {
   return { spec, original: '' }
+}
+
+function unknownMethod(method: string, cure: string): HubError {
+  return new HubError('request.unknown-method', `The method ${JSON.stringify(method)} is unknown here.`, {
+    cure,
+  })
 }
 
 function unknownName(kind: 'tools' | 'prompts', name: string): HubError {

@@ -1,11 +1,11 @@
 import type { Logger } from '../../kernel/logger.ts'
 import { encodeNotification, type RpcNotification } from '../../mcp/json-rpc.ts'
 import { NOTIFICATION, reachesLevel } from '../../mcp/methods.ts'
-import type { PendingCall, Upstream } from '../../upstream/upstream.ts'
+import type { Related, Upstream } from '../../upstream/upstream.ts'
 import type { ListKind } from '../catalog/listing.ts'
-import type { InFlight, Session } from '../sessions/session.ts'
-import type { Asks } from './asks.ts'
-import { attribute } from './attribution.ts'
+import type { Session } from '../sessions/session.ts'
+import { type Asks, send } from './asks.ts'
+import { type Attribution, attribute } from './attribution.ts'
 import type { SharedState } from './shared-state.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -24,7 +24,7 @@ export interface Arrival {
   readonly server: string
   readonly upstream: Upstream
   readonly owner: Session | undefined
-  readonly related: PendingCall | undefined
+  readonly related: Related
 }
 
 const CHANGED_LISTS: ReadonlyMap<string, readonly ListKind[]> = new Map([
@@ -47,6 +47,9 @@ export class Inbound {
     switch (notification.method) {
       case NOTIFICATION.cancelled:
         return this.#deps.asks.withdrawn(arrival.upstream, notification, this.#deps.sessions())
+      case NOTIFICATION.elicitationComplete:
+        if (arrival.owner) return this.#other(notification, arrival)
+        return this.#deps.asks.elicitationComplete(arrival.upstream, notification)
       case NOTIFICATION.resourceUpdated:
         return this.#updated(notification, arrival)
       case NOTIFICATION.message:
@@ -74,20 +77,18 @@ export class Inbound {
   #logged(notification: RpcNotification, arrival: Arrival): void {
     const bytes = encodeNotification(notification.method, notification.body)
     const level = notification.params?.['level']
-    if (arrival.owner) return deliver(arrival.owner, this.#callOf(arrival), bytes)
-    const call = this.#callOf(arrival)
-    if (call) {
-      if (reachesLevel(level, this.#threshold(call.session, arrival.server)))
-        deliver(call.session, call, bytes)
-      return
-    }
-    if (attribute(this.#deps.traffic.of(arrival.upstream)).kind === 'ambiguous') {
-      // Calls of several clients are in flight and it belongs to one of them: showing it to the others would be a leak.
+    const found = this.#attribute(arrival)
+    if (arrival.owner) return send(arrival.owner, found.kind === 'one' ? found.call : undefined, bytes)
+    if (found.kind === 'one') {
+      const { session } = found.call
+      if (reachesLevel(level, this.#threshold(session, arrival.server))) send(session, found.call, bytes)
+    } else if (found.kind === 'none') {
+      for (const session of this.#deps.shared.listeners(arrival.server))
+        if (session.logLevel && reachesLevel(level, session.logLevel)) session.stream.unrelated(bytes)
+    } else {
+      // It belongs to one of several clients, or to a call that is over: showing it to anybody else would be a leak.
       this.#deps.log.debug({ server: arrival.server }, 'a log message could not be attributed to one client')
-      return
     }
-    for (const session of this.#deps.shared.listeners(arrival.server))
-      if (session.logLevel && reachesLevel(level, session.logLevel)) session.stream.unrelated(bytes)
   }
 
   /** A session that set no level gets what the server sends by itself, not what another session asked for. */
@@ -96,9 +97,10 @@ export class Inbound {
   }
 
   #other(notification: RpcNotification, arrival: Arrival): void {
-    const call = this.#callOf(arrival)
+    const found = this.#attribute(arrival)
+    const call = found.kind === 'one' ? found.call : undefined
     const session = arrival.owner ?? call?.session
-    if (session) deliver(session, call, encodeNotification(notification.method, notification.body))
+    if (session) send(session, call, encodeNotification(notification.method, notification.body))
     else
       this.#deps.log.debug(
         { server: arrival.server, method: notification.method },
@@ -107,15 +109,10 @@ export class Inbound {
   }
 
   /** The call behind a message: told by the transport, or the only one that there can be. */
-  #callOf({ upstream, related }: Arrival): InFlight | undefined {
+  #attribute({ upstream, related }: Arrival): Attribution {
     const { traffic } = this.#deps
-    if (related) return traffic.find(upstream, related)
-    const found = attribute(traffic.of(upstream))
-    return found.kind === 'one' ? found.call : undefined
+    if (related === undefined) return attribute(traffic.of(upstream))
+    const call = related === 'gone' ? undefined : traffic.find(upstream, related)
+    return call && !call.over ? { kind: 'one', call } : { kind: 'over' }
   }
-}
-
-function deliver(session: Session, call: InFlight | undefined, bytes: Buffer): void {
-  if (call?.reply.reachable) call.reply.message(bytes)
-  else session.stream.unrelated(bytes)
 }

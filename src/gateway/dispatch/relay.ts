@@ -7,12 +7,13 @@ import {
   encodeNotification,
   jsonBytes,
   type RequestId,
+  type RpcAnswer,
   type RpcNotification,
   type RpcRequest,
 } from '../../mcp/json-rpc.ts'
 import { splice } from '../../mcp/json-text.ts'
 import { METHOD, NOTIFICATION } from '../../mcp/methods.ts'
-import type { PendingCall, Upstream } from '../../upstream/upstream.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
 import type { Target } from '../catalog/view.ts'
 import type { InFlight, Session } from '../sessions/session.ts'
 import { locate, progressTokenOf, rewriteParams } from './reroute.ts'
@@ -35,6 +36,8 @@ interface Route {
   readonly target: Target
   /** Where in `params` the name stands that must become the server's own. */
   readonly namePath: readonly string[]
+  /** Looks at the answer before the client gets it. */
+  readonly onAnswer?: (answer: RpcAnswer) => void
 }
 
 /** Carries requests from a client to a server and the answers back, with ids and progress tokens kept apart. */
@@ -60,38 +63,44 @@ export class Relay {
     }
   }
 
-  /** Passes a notification to the upstream that only this session uses; a shared server could not tell whose it is. */
+  /** Passes a notification to the upstream that this session has for itself, if it is open. */
   notify(session: Session, spec: ServerSpec, notification: RpcNotification): void {
-    if (spec.isolation !== 'session' && notification.method === NOTIFICATION.rootsChanged) return
-    void this.#withUpstream(spec.name, session, (upstream) =>
-      upstream.notify(notification.method, notification.body),
-    )
+    // A shared server could not tell whose it is.
+    if (spec.isolation !== 'session') return
+    this.#deps.servers.openUpstream(spec.name, session)?.notify(notification.method, notification.body)
   }
 
   /** Tells a shared server the level that its sessions want together. */
   tellLevel(server: string): void {
     const level = this.#deps.shared.level(server)
-    const spec = this.#deps.spec(server)
-    if (!level || spec?.isolation !== 'shared') return
-    void this.#withUpstream(server, undefined, async (upstream) => {
-      const params = jsonBytes({ level })
-      await upstream.request({ method: METHOD.setLevel, params, limits: spec.call }).answer
-    })
+    if (level) this.#tell(server, undefined, METHOD.setLevel, { level })
+  }
+
+  /** Tells the server that runs for this session alone. */
+  tellOwnLevel(server: string, session: Session): void {
+    if (session.logLevel) this.#tell(server, session, METHOD.setLevel, { level: session.logLevel })
   }
 
   /** Nobody subscribes any more. */
   unsubscribe(server: string, uri: string): void {
+    this.#tell(server, undefined, METHOD.unsubscribe, { uri })
+  }
+
+  /** A request of the hub's own to a server that runs; one that does not is told when it comes up. */
+  #tell(server: string, session: Session | undefined, method: string, params: unknown): void {
+    const upstream = this.#deps.servers.openUpstream(server, session)
     const spec = this.#deps.spec(server)
-    if (!spec) return
-    void this.#withUpstream(server, undefined, async (upstream) => {
-      await upstream.request({ method: METHOD.unsubscribe, params: jsonBytes({ uri }), limits: spec.call })
-        .answer
-    })
+    if (!upstream || !spec) return
+    upstream
+      .request({ method, params: jsonBytes(params), limits: spec.call })
+      .answer.catch((error: unknown) => {
+        this.#deps.log.debug({ err: error, server, method }, 'a server could not be told something')
+      })
   }
 
   #send(call: InFlight, request: RpcRequest, route: Route, upstream: Upstream): void {
     this.#deps.turns.take(call, upstream, () => {
-      if (call.cancelled) return this.#abandoned(call)
+      if (call.over) return
       try {
         this.#sendNow(call, request, route, upstream)
       } catch (error) {
@@ -100,92 +109,71 @@ export class Relay {
     })
   }
 
-  #sendNow(call: InFlight, request: RpcRequest, { target, namePath }: Route, upstream: Upstream): void {
+  #sendNow(call: InFlight, request: RpcRequest, route: Route, upstream: Upstream): void {
+    const { target, namePath } = route
     const clientToken = progressTokenOf(request)
-    const renamed = namePath.length > 0 && nameAt(request, namePath) !== target.original
-    let progressToken: number | undefined
-    if (clientToken !== undefined) {
-      this.#lastToken += 1
-      progressToken = this.#lastToken
-    }
+    const progress = clientToken === undefined ? undefined : this.#progress(call, clientToken)
     const params = rewriteParams(request, namePath, {
-      ...(renamed ? { name: target.original } : {}),
-      ...(progressToken === undefined ? {} : { progressToken }),
+      name: target.original,
+      progressToken: progress?.progressToken,
     })
     const pending = upstream.request({
       method: request.method,
       params,
       limits: target.spec.call,
-      ...(progressToken === undefined || clientToken === undefined
-        ? {}
-        : { progressToken, onProgress: (progress) => sendProgress(call, progress, clientToken) }),
+      ...progress,
     })
     call.sent = { upstream, pending }
     this.#deps.traffic.add(upstream, pending, call)
     pending.answer.then(
       (answer) => {
-        this.#settled(call, upstream, pending)
+        this.#deps.traffic.remove(upstream, pending)
         this.#deps.turns.finished(call)
-        call.reply.answer(encodeAnswer(call.id, answer))
+        route.onAnswer?.(answer)
+        call.answer(encodeAnswer(call.id, answer))
       },
       (error: unknown) => {
-        this.#settled(call, upstream, pending)
-        if (!call.resent && !call.cancelled && certainlyNotAccepted(error))
-          this.#resend(call, request, { target, namePath })
+        if (isStillAtWork(error)) this.#deps.traffic.linger(upstream, pending)
+        else this.#deps.traffic.remove(upstream, pending)
+        if (call.over) return
+        if (!call.resent && certainlyNotAccepted(error)) this.#resend(call, request, route)
         else this.#failed(call, error)
       },
     )
+  }
+
+  #progress(call: InFlight, clientToken: RequestId) {
+    this.#lastToken += 1
+    return {
+      progressToken: this.#lastToken,
+      onProgress: (progress: RpcNotification) => sendProgress(call, progress, clientToken),
+    }
   }
 
   /** Once more, on the upstream that takes the lost one's place: the server has never seen the request. */
   #resend(call: InFlight, request: RpcRequest, route: Route): void {
     call.resent = true
     call.sent = undefined
-    call.session.inFlight.set(call.id, call)
     this.start(call, request, route)
   }
 
-  #settled(call: InFlight, upstream: Upstream, pending: PendingCall): void {
-    call.session.inFlight.delete(call.id)
-    this.#deps.traffic.remove(upstream, pending)
-  }
-
   #failed(call: InFlight, error: unknown): void {
-    call.session.inFlight.delete(call.id)
-    if (call.cancelled) return call.reply.abandon()
     const known = toHubError(error)
     if (known.code === 'internal')
       this.#deps.log.error({ err: error, server: call.server }, 'a call failed inside the hub')
-    call.reply.answer(encodeError(call.id, known.toRpc()))
+    call.answer(encodeError(call.id, known.toRpc()))
   }
+}
 
-  #abandoned(call: InFlight): void {
-    call.session.inFlight.delete(call.id)
-    call.reply.abandon()
-  }
-
-  async #withUpstream(
-    server: string,
-    session: Session | undefined,
-    act: (upstream: Upstream) => void | Promise<void>,
-  ): Promise<void> {
-    try {
-      await act(await this.#deps.servers.upstream(server, session))
-    } catch (error) {
-      // When the server is back, `SharedState.restore` tells it all of this again.
-      this.#deps.log.debug({ err: error, server }, 'a server could not be told something')
-    }
-  }
+/** A cancelled or timed-out call: the server may go on with it all the same. */
+function isStillAtWork(error: unknown): boolean {
+  return (
+    error instanceof HubError && (error.code === 'request.cancelled' || error.code === 'upstream.timeout')
+  )
 }
 
 function certainlyNotAccepted(error: unknown): boolean {
   return error instanceof HubError && error.data['accepted'] === false
-}
-
-function nameAt(request: RpcRequest, path: readonly string[]): unknown {
-  let value: unknown = request.params
-  for (const member of path) value = (value as Record<string, unknown> | undefined)?.[member]
-  return value
 }
 
 /** Hands progress to the client under the token that it chose. */
@@ -193,5 +181,5 @@ function sendProgress(call: InFlight, progress: RpcNotification, token: RequestI
   if (!progress.body) return
   const at = locate(progress.body, ['progressToken'])
   const params = at ? splice(progress.body, [{ ...at, text: JSON.stringify(token) }]) : progress.body
-  call.reply.message(encodeNotification(NOTIFICATION.progress, params))
+  call.message(encodeNotification(NOTIFICATION.progress, params))
 }

@@ -1,11 +1,10 @@
-import { HubError } from '../../domain/errors.ts'
 import { isObject, isRequestId, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts'
-import { DuplicateMember, type Edit, findMembers, type Span, splice } from '../../mcp/json-text.ts'
+import { type Edit, findMembers, type Span, splice } from '../../mcp/json-text.ts'
 
 export interface Changes {
-  /** The server's own name in place of the exposed one. */
-  readonly name?: string
-  readonly progressToken?: number
+  /** The server's own name; stands in the place of the exposed one. */
+  readonly name: string
+  readonly progressToken: number | undefined
 }
 
 /** The client's progress token, if the request carries one. */
@@ -17,37 +16,42 @@ export function progressTokenOf(request: RpcRequest): RequestId | undefined {
 
 /**
  * The params of a request with the exposed name and the client's progress token exchanged, all else byte for byte.
- * @param namePath where the name stands: `['name']`, or `['ref', 'name']` for completions
- * @throws HubError `request.invalid-params` when a member that matters stands there twice
+ * @param namePath where the name stands: `['name']`, or `['ref', 'name']` for completions; empty when there is none
+ * @throws HubError `request.duplicate-member` when a member that matters stands there twice, exchanged or not
  */
 export function rewriteParams(
   request: RpcRequest,
   namePath: readonly string[],
-  changes: Changes,
+  { name, progressToken }: Changes,
 ): Buffer | undefined {
   const { body } = request
-  if (!body || (changes.name === undefined && changes.progressToken === undefined)) return body
+  if (!body) return body
   const edits: Edit[] = []
-  const edit = (path: readonly string[], value: string | number | undefined) => {
-    const at = value === undefined ? undefined : locate(body, path)
-    if (at) edits.push({ ...at, text: JSON.stringify(value) })
+  const nameAt = namePath.length > 0 ? locate(body, namePath) : undefined
+  if (nameAt) {
+    const text = JSON.stringify(name)
+    if (!standsAt(body, nameAt, text)) edits.push({ ...nameAt, text })
   }
-  edit(namePath, changes.name)
-  edit(['_meta', 'progressToken'], changes.progressToken)
+  const tokenAt = progressToken === undefined ? undefined : locate(body, TOKEN_PATH)
+  if (tokenAt) edits.push({ ...tokenAt, text: JSON.stringify(progressToken) })
   return splice(
     body,
     edits.sort((a, b) => a.start - b.start),
   )
 }
 
-/** Where the value at `path` stands in `bytes`. */
+const TOKEN_PATH = ['_meta', 'progressToken'] as const
+
+function standsAt(bytes: Buffer, { start, end }: Span, text: string): boolean {
+  return end - start === text.length && bytes.toString('latin1', start, end) === text
+}
+
+/**
+ * Where the value at `path` stands in `bytes`.
+ * @throws HubError `request.duplicate-member`
+ */
 export function locate(bytes: Buffer, path: readonly string[]): Span | undefined {
   let at: Span | undefined = { start: 0, end: bytes.length }
-  try {
-    for (const member of path) at = at && findMembers(bytes, at, [member])[member]
-  } catch (error) {
-    if (!(error instanceof DuplicateMember)) throw error
-    throw new HubError('request.invalid-params', error.message, { cure: 'Send each member once.' })
-  }
+  for (const member of path) at = at && findMembers(bytes, at, [member])[member]
   return at
 }

@@ -7,6 +7,8 @@ export interface Servers {
    * @throws HubError `server.unavailable`, or the promise rejects with it
    */
   upstream(server: string, holder: Holder | undefined): Upstream | Promise<Upstream>
+  /** The same upstream if it is open already; nothing is started for it. */
+  openUpstream(server: string, holder: Holder | undefined): Upstream | undefined
   /** The holder is gone. */
   release(holderId: string): void
 }

@@ -54,24 +54,25 @@ export class SharedState {
     return this.#servers.get(server)?.levels.keys() ?? []
   }
 
-  /** Forgets the session; returns the subscriptions that nobody else holds. */
-  drop(session: Session): { server: string; uri: string }[] {
+  /** Forgets the session; returns what nobody else holds, and where the level may have changed. */
+  drop(session: Session): { orphaned: { server: string; uri: string }[]; relevelled: string[] } {
     const orphaned: { server: string; uri: string }[] = []
+    const relevelled: string[] = []
     for (const [server, { subscribers, levels }] of this.#servers) {
-      levels.delete(session)
+      if (levels.delete(session)) relevelled.push(server)
       for (const [uri, sessions] of subscribers) {
         if (!sessions.delete(session) || sessions.size > 0) continue
         subscribers.delete(uri)
         orphaned.push({ server, uri })
       }
     }
-    return orphaned
+    return { orphaned, relevelled }
   }
 
-  /** Tells a server that has just come (back) up what its sessions want. Answers are awaited by the caller. */
+  /** Tells a server that has just come (back) up what its sessions want. The caller awaits the answers. */
   restore(server: string, upstream: Upstream, limits: CallTimes): Promise<unknown>[] {
     const told: Promise<unknown>[] = []
-    const level = this.level(server)
+    const level = 'logging' in upstream.hello.capabilities ? this.level(server) : undefined
     const tell = (method: string, params: unknown) =>
       told.push(upstream.request({ method, params: jsonBytes(params), limits }).answer)
     if (level) tell(METHOD.setLevel, { level })

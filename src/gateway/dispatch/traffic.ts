@@ -1,13 +1,25 @@
+import type { Clock } from '../../kernel/clock.ts'
 import type { PendingCall, Upstream } from '../../upstream/upstream.ts'
 import type { InFlight } from '../sessions/session.ts'
 
 type Calls = Map<PendingCall, InFlight>
 
-/** Which calls are in flight on which upstream. */
+/**
+ * How long a call that was cancelled or has timed out still counts as at work in its server, ms, if no late answer tells when
+ * it ended. Longer is safer with servers that ignore cancellation; shorter lets others be attributed sooner.
+ */
+const LINGER_MS = 30_000
+
+/** Which calls are at work on which upstream, those included that nobody waits for any more. */
 export class Traffic {
+  readonly #clock: Clock
   // Weak: an upstream that has ended takes its entry with it.
   readonly #calls = new WeakMap<Upstream, Calls>()
   readonly #waiting = new Map<Upstream, Set<() => void>>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   add(upstream: Upstream, pending: PendingCall, call: InFlight): void {
     const calls = this.#calls.get(upstream)
@@ -15,9 +27,19 @@ export class Traffic {
     else this.#calls.set(upstream, new Map([[pending, call]]))
   }
 
+  /** The call has come to its end in the server. */
   remove(upstream: Upstream, pending: PendingCall): void {
-    this.#calls.get(upstream)?.delete(pending)
-    this.changed(upstream)
+    if (this.#calls.get(upstream)?.delete(pending)) this.#changed(upstream)
+  }
+
+  /** Nobody waits any more, but the server may still be at work: what it says next can be because of this call. */
+  linger(upstream: Upstream, pending: PendingCall): void {
+    const remove = () => {
+      timer.stop()
+      this.remove(upstream, pending)
+    }
+    const timer = this.#clock.after(LINGER_MS, remove)
+    pending.onceOver(remove)
   }
 
   of(upstream: Upstream): Iterable<InFlight> {
@@ -32,7 +54,7 @@ export class Traffic {
     return call.sent !== undefined && this.find(upstream, call.sent.pending) === call
   }
 
-  /** Resolves when a call on this upstream has ended or has begun to wait for its client. */
+  /** Resolves when a call on this upstream has ended. */
   nextChange(upstream: Upstream): Promise<void> {
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(upstream) ?? new Set()
@@ -40,7 +62,7 @@ export class Traffic {
     })
   }
 
-  changed(upstream: Upstream): void {
+  #changed(upstream: Upstream): void {
     const waiting = this.#waiting.get(upstream)
     if (!waiting) return
     this.#waiting.delete(upstream)

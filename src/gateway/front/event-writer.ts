@@ -83,8 +83,9 @@ export class EventWriter {
       this.#response.end(bytes)
       return
     }
-    if (bytes.length === 0) this.#response.flushHeaders()
-    else this.#response.write(bytes)
+    // Only what was there before counts: one message may be larger than the limit.
     if (this.#response.writableLength > this.#limits.maxQueuedBytes) this.#response.destroy()
+    else if (bytes.length === 0) this.#response.flushHeaders()
+    else this.#response.write(bytes)
   }
 }

@@ -1,13 +1,14 @@
-import { HubError } from '../../domain/errors.ts'
+import { HubError, toHubError } from '../../domain/errors.ts'
 import { negotiate, type Revision } from '../../mcp/eras.ts'
 import { isObject, type RpcRequest } from '../../mcp/json-rpc.ts'
 import type { ServerHello } from '../../mcp/methods.ts'
 import type { ClientIdentity } from '../../upstream/upstream.ts'
+import type { EndpointScope } from '../catalog/scope.ts'
 import { Session, type SessionStream } from '../sessions/session.ts'
 import type { FrontDeps, McpRequest } from './deps.ts'
 
 /**
- * Answers `initialize`: a new session (not yet in the table) and what the endpoint says of itself.
+ * Answers `initialize`: a new session, which is in the table, and what the endpoint says of itself.
  * @throws HubError when the endpoint is unknown, closed to the caller, or its only server is out of reach
  */
 export async function greet(
@@ -22,7 +23,7 @@ export async function greet(
       cure: 'Connect again in a moment.',
     })
   deps.sessions.ensureRoom()
-  const { catalogs, servers, clock } = deps
+  const { catalogs, clock } = deps
   const { scope } = catalogs.endpoint(endpoint, principal.scope)
   const identity = deps.intern(readIdentity(request))
   const revision = negotiate(identity.protocolVersion)
@@ -35,25 +36,39 @@ export async function greet(
     stream: makeStream(revision),
     now: clock.monotonic(),
   })
-  if (scope.kind === 'server' && scope.spec.isolation === 'session') {
-    const own = await servers.upstream(scope.spec.name, session)
-    return { session, hello: { ...own.hello, protocolVersion: revision } }
+  // Its own server may speak to it before it is greeted.
+  deps.sessions.add(session)
+  try {
+    return { session, hello: await endpointHello(deps, scope, session) }
+  } catch (error) {
+    deps.sessions.end(session, toHubError(error))
+    throw error
   }
-  await catalogs.firstLook(scope)
-  const hello = catalogs.hello(scope, revision) ?? (await liveHello(deps, scope, revision))
-  return { session, hello }
 }
 
-/** Nothing is known of this server yet: either it comes up now, or the reason why not is the answer. */
-async function liveHello(
-  deps: FrontDeps,
-  scope: ReturnType<FrontDeps['catalogs']['endpoint']>['scope'],
-  revision: Revision,
+async function endpointHello(
+  { catalogs, servers }: FrontDeps,
+  scope: EndpointScope,
+  session: Session,
 ): Promise<ServerHello> {
+  if (scope.kind === 'server' && scope.spec.isolation === 'session') {
+    const own = await servers.upstream(scope.spec.name, session)
+    return { ...own.hello, protocolVersion: session.revision }
+  }
+  await catalogs.firstLook(scope)
+  const hello = catalogs.hello(scope, session.revision)
+  if (hello) return scope.kind === 'server' ? withoutTasks(hello) : hello
   if (scope.kind !== 'server')
     throw new HubError('internal', 'An endpoint over many servers always has a greeting.')
-  const upstream = await deps.servers.upstream(scope.spec.name, undefined)
-  return { ...upstream.hello, protocolVersion: revision }
+  // Nothing is known of this server yet: either it comes up now, or the reason why not is the answer.
+  const upstream = await servers.upstream(scope.spec.name, undefined)
+  return withoutTasks({ ...upstream.hello, protocolVersion: session.revision })
+}
+
+/** Tasks belong to whoever started them, and a shared server does not know who that was. */
+function withoutTasks(hello: ServerHello): ServerHello {
+  const { tasks: _, ...capabilities } = hello.capabilities
+  return { ...hello, capabilities }
 }
 
 function readIdentity(request: RpcRequest): ClientIdentity {

@@ -1,6 +1,7 @@
 import type { EndpointName } from '../../domain/endpoint.ts'
 import type { HubError } from '../../domain/errors.ts'
 import type { Principal } from '../../domain/principal.ts'
+import type { Timer } from '../../kernel/clock.ts'
 import type { Revision } from '../../mcp/eras.ts'
 import type { RequestId } from '../../mcp/json-rpc.ts'
 import type { LoggingLevel } from '../../mcp/methods.ts'
@@ -39,35 +40,65 @@ export class InFlight {
   readonly server: string
   /** The server's name of the tool, else the method: two calls of the same `what` behave alike. */
   readonly what: string
-  readonly reply: Reply
+  readonly #reply: Reply
   /** Set as soon as the server's upstream is at hand and the request was sent. */
   sent: { readonly upstream: Upstream; readonly pending: PendingCall } | undefined
-  cancelled = false
   /** It was sent a second time, because the first had certainly not been accepted. */
   resent = false
+  #over = false
 
   constructor(session: Session, id: RequestId, facts: { server: string; what: string; reply: Reply }) {
     this.session = session
     this.id = id
     this.server = facts.server
     this.what = facts.what
-    this.reply = facts.reply
+    this.#reply = facts.reply
   }
 
+  /** Its answer has been given, or nobody waits for one. The server may still be at work on it. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  get reachable(): boolean {
+    return !this.#over && this.#reply.reachable
+  }
+
+  message(bytes: Buffer): void {
+    if (!this.#over) this.#reply.message(bytes)
+  }
+
+  /** Gives the client its answer, once. */
+  answer(bytes: Buffer): void {
+    if (this.#end()) this.#reply.answer(bytes)
+  }
+
+  /** The client does not want an answer any more: it gets none, and the server is told. */
   cancel(reason: string | undefined): void {
-    this.cancelled = true
+    if (!this.#end()) return
+    this.#reply.abandon()
     this.sent?.pending.cancel(reason)
+  }
+
+  #end(): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.session.inFlight.delete(this.id)
+    return true
   }
 }
 
 /** A question of a server that waits for the client's answer, under the id that the client sees. */
 export interface OpenAsk {
+  readonly server: string
   readonly upstream: Upstream
   /** The id under which the server waits. */
   readonly upstreamId: RequestId
   /** The progress token that the server chose, if it wants progress. */
   readonly progressToken: RequestId | undefined
   readonly call: InFlight | undefined
+  /** Ends the wait when no answer comes. */
+  readonly expiry: Timer
 }
 
 /**
@@ -122,10 +153,14 @@ export class Session {
     return this.#asks
   }
 
-  /** Remembers a question and returns the id under which to put it to the client. */
-  openAsk(ask: OpenAsk): number {
+  /** Whether the client was ever asked anything. */
+  get asked(): boolean {
+    return this.#asks !== undefined
+  }
+
+  /** An id under which to put a question to the client. */
+  nextAskId(): number {
     this.#lastAsk += 1
-    this.asks.set(this.#lastAsk, ask)
     return this.#lastAsk
   }
 }

@@ -10,6 +10,8 @@ import { OWNER_VARIABLE } from './process-tree.ts'
 const SCRIPT = `
 trap '' INT TERM HUP
 groups=' '
+echo ready
+exec >&-
 while read -r what group; do
   case "$what" in
     add) groups="$groups$group " ;;
@@ -30,6 +32,7 @@ export class Guardian {
   readonly #log: Logger
   readonly #groups = new Set<number>()
   #process: ChildProcess | undefined
+  #ready: Promise<void> | undefined
   #closing = false
 
   /** @param mark starts the value of `FLOTILLA_OWNER` in every child of this hub */
@@ -38,10 +41,15 @@ export class Guardian {
     this.#log = log
   }
 
+  /** Resolves when the guardian watches; a second call while it does costs nothing. */
+  ready(): Promise<void> {
+    this.#ready ??= this.#start()
+    return this.#ready
+  }
+
   add(group: number): void {
     this.#groups.add(group)
-    if (!this.#process) this.#start()
-    else this.#tell(`add ${group}`)
+    this.#tell(`add ${group}`)
   }
 
   drop(group: number): void {
@@ -58,26 +66,36 @@ export class Guardian {
     await ended
   }
 
-  #start(): void {
-    if (process.platform === 'win32') return
+  #start(): Promise<void> {
+    if (process.platform === 'win32') return Promise.resolve()
     const guardian = spawn('/bin/sh', ['-c', SCRIPT, 'flotilla-guardian', this.#mark], {
       detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
+      stdio: ['pipe', 'pipe', 'ignore'],
       env: { PATH: '/usr/bin:/bin' },
     })
     this.#process = guardian
-    guardian.on('error', (error) =>
-      this.#log.error({ err: error }, 'the guardian of child processes did not start'),
-    )
     guardian.stdin.on('error', (error) => this.#log.debug({ err: error }, 'the guardian does not listen'))
-    guardian.once('exit', () => {
-      this.#process = undefined
-      if (this.#closing || this.#groups.size === 0) return
-      this.#log.warn({}, 'the guardian of child processes was gone; a new one takes over')
-      this.#start()
-    })
+    guardian.once('exit', () => this.#gone())
     guardian.unref()
     for (const group of this.#groups) this.#tell(`add ${group}`)
+    return new Promise((resolve) => {
+      guardian.stdout.once('data', () => resolve())
+      guardian.once('error', (error) => {
+        this.#log.error(
+          { err: error },
+          'the guardian of child processes did not start; they may outlive the hub',
+        )
+        resolve()
+      })
+    })
+  }
+
+  #gone(): void {
+    this.#process = undefined
+    this.#ready = undefined
+    if (this.#closing || this.#groups.size === 0) return
+    this.#log.warn({}, 'the guardian of child processes was gone; a new one takes over')
+    void this.ready()
   }
 
   #tell(line: string): void {

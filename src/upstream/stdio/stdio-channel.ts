@@ -54,6 +54,8 @@ export class StdioChannel implements Channel {
 
   /** @throws HubError `server.unavailable` when the program cannot be started */
   static async open(spec: StdioSpec, events: ChannelEvents, deps: StdioDeps): Promise<StdioChannel> {
+    // It must watch before there is anything to watch.
+    await deps.guardian.ready()
     const child = spawn(spec.command, [...spec.args], {
       cwd: spec.cwd,
       env: { ...childEnvironment(deps.environment, spec.env), [OWNER_VARIABLE]: deps.owner },
@@ -80,7 +82,9 @@ export class StdioChannel implements Channel {
     child.on('error', (error) => deps.log.warn({ err: error }, 'trouble with the process of a server'))
     this.#readMessages()
     this.#readStderr()
-    child.stdin.on('error', (error) => deps.log.debug({ err: error }, 'the server no longer reads'))
+    // A server that closes one of its ends is of no use any more, even if its process goes on.
+    child.stdin.once('error', () => this.#pipeClosed('input'))
+    child.stdout.once('end', () => this.#pipeClosed('output'))
   }
 
   send(message: Outgoing): void {
@@ -109,7 +113,9 @@ export class StdioChannel implements Channel {
     if (pieces.length === 0) return
     this.#outgoing = []
     if (this.#reason || !this.#child.stdin.writable) return
-    this.#child.stdin.write(Buffer.concat(pieces))
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (size < COPY_BELOW) this.#child.stdin.write(Buffer.concat(pieces, size))
+    else for (const piece of pieces) this.#child.stdin.write(piece)
   }
 
   abandon(): void {
@@ -172,6 +178,16 @@ export class StdioChannel implements Channel {
     this.#end(exitReason(this.#deps, code, signal))
   }
 
+  #pipeClosed(which: 'input' | 'output'): void {
+    const { clock, server } = this.#deps
+    // A process that is just ending tells more by its exit code.
+    clock.after(2 * PIPE_DRAIN_MS, () =>
+      this.#stop(
+        new HubError('upstream.lost', `Server "${server}" has closed its ${which}.`, { data: { server } }),
+      ),
+    )
+  }
+
   #stop(reason: HubError): void {
     this.#end(reason)
     void this.close()
@@ -211,7 +227,8 @@ export class StdioChannel implements Channel {
       if (message.kind === 'result' || message.kind === 'error') this.#unanswered -= 1
       this.#events.message(message, undefined)
     } catch (error) {
-      if (!(error instanceof HubError)) throw error
+      if (!(error instanceof HubError))
+        this.#deps.log.error({ err: error }, 'a message of the server could not be used')
       const text = line.toString('utf8', 0, 200)
       this.#deps.log.debug({ line: text }, 'the server wrote something on stdout that is no message')
       this.#deps.stderr.push(`[stdout] ${text}`)
@@ -235,6 +252,8 @@ export class StdioChannel implements Channel {
 
 const NEWLINE = Buffer.from('\n')
 const PIPE_DRAIN_MS = 200
+/** Below this, one copy is cheaper than a second write. */
+const COPY_BELOW = 64 * 1024
 const MAX_STDERR_LINE = 1024 * 1024
 
 function killChild(child: Child, group: number, signal: NodeJS.Signals, log: Logger): void {

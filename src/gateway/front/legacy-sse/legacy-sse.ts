@@ -74,28 +74,35 @@ export class LegacySse {
     // The transport answers on the stream; the POST only says that the message has come.
     response.writeHead(202, { 'Content-Type': 'text/plain' }).end('Accepted')
     const items = body.kind === 'single' ? [body.message] : body.items
-    for (const item of items) await this.#take(connection, item)
+    for (const item of items) await this.#take(connection, principal, item)
   }
 
-  async #take(connection: Connection, item: RpcMessage | HubError): Promise<void> {
+  async #take(connection: Connection, principal: Principal, item: RpcMessage | HubError): Promise<void> {
     const { dispatcher } = this.#deps
     const { session, stream } = connection
     if (item instanceof HubError) return stream.unrelated(encodeError(null, item.toRpc()))
     if (item.kind === 'request' && item.method === METHOD.initialize && !session)
-      return this.#initialize(connection, item)
+      return this.#initialize(connection, principal, item)
     if (!session) {
       if (item.kind === 'request') stream.unrelated(encodeError(item.id, notInitialized().toRpc()))
       return
     }
+    if (item.kind === 'request' && this.#deps.stopping())
+      return stream.unrelated(encodeError(item.id, stopping().toRpc()))
     if (item.kind === 'request') dispatcher.request(session, item, stream.reply())
     else if (item.kind === 'notification') dispatcher.notification(session, item)
     else dispatcher.answer(session, item)
   }
 
-  async #initialize(connection: Connection, request: RpcRequest): Promise<void> {
+  async #initialize(connection: Connection, principal: Principal, request: RpcRequest): Promise<void> {
     try {
-      const { session, hello } = await greet(this.#deps, connection, request, () => connection.stream)
-      this.#deps.sessions.add(session)
+      const { endpoint } = connection
+      const { session, hello } = await greet(
+        this.#deps,
+        { endpoint, principal },
+        request,
+        () => connection.stream,
+      )
       connection.session = session
       connection.stream.unrelated(encodeResult(request.id, jsonBytes(hello)))
       if (!connection.stream.attached) this.#closed(connection)
@@ -153,6 +160,10 @@ class SingleStream implements SessionStream {
       },
     }
   }
+}
+
+function stopping(): HubError {
+  return new HubError('hub.stopping', 'The hub is stopping.', { cure: 'Connect again in a moment.' })
 }
 
 function notInitialized(): HubError {

@@ -42,7 +42,13 @@ export class PostExchange implements Reply {
   }
 
   get reachable(): boolean {
-    return this.#stream !== undefined || !this.#options.response.destroyed
+    return this.#stream !== undefined || !this.#closed
+  }
+
+  /** The client has gone, or was given an error already. */
+  get #closed(): boolean {
+    const { response } = this.#options
+    return response.destroyed || response.headersSent
   }
 
   message(bytes: Buffer): void {
@@ -69,7 +75,7 @@ export class PostExchange implements Reply {
     this.#patience?.stop()
     if (this.#stream) return this.#stream.finish()
     const { response } = this.#options
-    if (response.destroyed) return
+    if (this.#closed) return
     if (only) sendJson(response, 200, only)
     else if (this.#answers) sendJson(response, 200, Buffer.concat([OPEN, ...join(this.#answers), CLOSE]))
     // Everything was cancelled: whoever cancelled does not wait for an answer.
@@ -78,7 +84,7 @@ export class PostExchange implements Reply {
 
   #ensureStream(): EventStream | undefined {
     const { response, streams } = this.#options
-    if (this.#stream || response.destroyed) return this.#stream
+    if (this.#stream || this.#closed) return this.#stream
     this.#patience?.stop()
     this.#stream = streams.openPost(response)
     for (const answer of this.#answers ?? []) this.#stream.send(answer)

@@ -8,8 +8,8 @@ import { EventLog } from '../../sessions/event-log.ts'
 import type { SessionStream } from '../../sessions/session.ts'
 import { EventWriter } from '../event-writer.ts'
 
-/** How much of what was sent is kept for clients that come back, per stream; and for how long. */
-const KEEP = { bytes: 1024 * 1024, ms: 5 * 60_000 }
+/** How much of what was sent is kept for clients that come back: per stream, per session once answered, and how long. */
+const KEEP = { bytes: 1024 * 1024, finishedBytes: 2 * 1024 * 1024, ms: 5 * 60_000 }
 /** More streams than this per session are never open at once; the oldest finished ones go first. */
 const MAX_STREAMS = 64
 /** What we suggest as the wait before reconnecting, ms. */
@@ -47,8 +47,7 @@ export class SessionStreams implements SessionStream {
   openStandalone(response: ServerResponse): void {
     const stream = this.#streams?.get(STANDALONE) ?? this.#make(STANDALONE)
     stream.attach(response, stream.delivered)
-    for (const method of this.#hints ?? []) stream.send(encodeNotification(method, undefined))
-    this.#hints = undefined
+    this.#sendHints(stream)
   }
 
   /**
@@ -62,9 +61,11 @@ export class SessionStreams implements SessionStream {
         cure: 'Open the stream without it.',
       })
     const stream = this.#streams?.get(Number(streamId))
-    // What was kept has been dropped since: the client gets what comes from now on.
-    if (!stream) return this.openStandalone(response)
-    stream.attach(response, Number(seq))
+    if (stream) stream.attach(response, Number(seq))
+    else if (Number(streamId) === STANDALONE) this.openStandalone(response)
+    // What that stream had to say has been forgotten; holding the connection open would promise more.
+    else new EventWriter(response, this.#clock, {}).end()
+    if (stream && Number(streamId) === STANDALONE) this.#sendHints(stream)
   }
 
   unrelated(bytes: Buffer): void {
@@ -93,20 +94,29 @@ export class SessionStreams implements SessionStream {
     if (this.#streams.size === 0) this.#streams = undefined
   }
 
+  #sendHints(standalone: EventStream): void {
+    for (const method of this.#hints ?? []) standalone.send(encodeNotification(method, undefined))
+    this.#hints = undefined
+  }
+
   #make(id: number): EventStream {
     this.#streams ??= new Map()
-    if (this.#streams.size >= MAX_STREAMS) this.#dropOldestFinished(this.#streams)
+    dropFinished(this.#streams)
     const stream = new EventStream(id, this.#clock, this.#revision)
     this.#streams.set(id, stream)
     return stream
   }
+}
 
-  #dropOldestFinished(streams: Map<number, EventStream>): void {
-    for (const [id, stream] of streams) {
-      if (!stream.finished) continue
-      streams.delete(id)
-      return
-    }
+/** Lets go of the oldest streams that have had their answer, until the others are within what a session may keep. */
+function dropFinished(streams: Map<number, EventStream>): void {
+  let kept = 0
+  for (const stream of streams.values()) if (stream.finished) kept += stream.log.bytes
+  for (const [id, stream] of streams) {
+    if (kept <= KEEP.finishedBytes && streams.size < MAX_STREAMS) return
+    if (!stream.finished) continue
+    kept -= stream.log.bytes
+    streams.delete(id)
   }
 }
 

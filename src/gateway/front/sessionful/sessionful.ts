@@ -52,7 +52,9 @@ export class Sessionful {
       message,
       (revision) => new SessionStreams(clock, revision),
     )
-    sessions.add(session)
+    // A client that has not waited would leave its session, and perhaps a process, until it expires.
+    if (incoming.response.destroyed)
+      return sessions.end(session, new HubError('client.gone', 'The client did not wait.'))
     sendJson(incoming.response, 200, encodeResult(message.id, jsonBytes(hello)), {
       'Mcp-Session-Id': session.id,
     })
@@ -88,8 +90,18 @@ export class Sessionful {
     for (const item of items) {
       if (item instanceof HubError) reply.answer(encodeError(null, item.toRpc()))
       else if (item.kind === 'request') dispatcher.request(session, item, reply)
-      else if (item.kind === 'notification') dispatcher.notification(session, item)
+      else this.#takeOneWay(session, item)
+    }
+  }
+
+  /** A message that gets no answer, not even when something is wrong with it. */
+  #takeOneWay(session: Session, item: Exclude<RpcMessage, { kind: 'request' }>): void {
+    const { dispatcher, log } = this.#deps
+    try {
+      if (item.kind === 'notification') dispatcher.notification(session, item)
       else dispatcher.answer(session, item)
+    } catch (error) {
+      log.debug({ err: error }, 'a message of a client could not be used')
     }
   }
 
