@@ -3,17 +3,12 @@ import type { Channel, Outgoing } from '../../src/upstream/channel.ts'
 
 /** A channel that keeps what is sent; the test plays the server. */
 export class FakeChannel implements Channel {
-  readonly correlates: boolean
   readonly outgoing: Outgoing[] = []
   readonly abandoned: number[] = []
   readonly revisions: string[] = []
   closeCalls = 0
   /** Sees each message as it is sent, such as to answer it at once. */
   onSend: ((message: RpcMessage) => void) | undefined
-
-  constructor(correlates = false) {
-    this.correlates = correlates
-  }
 
   send(message: Outgoing): void {
     this.outgoing.push(message)

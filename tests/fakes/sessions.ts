@@ -84,7 +84,11 @@ export function makeSession(id: string, parts: SessionParts = {}): FakeSession {
 export type FakeInFlight = InFlight & { readonly reply: FakeReply }
 
 /** A call under way: of `session`, to `server`. */
-export function makeCall(session: Session, parts: { id?: number; server?: string; what?: string } = {}) {
-  const { id = 1, server = 'pipe', what = 'tools/call echo' } = parts
-  return new InFlight(session, id, { server, what, reply: new FakeReply() }) as FakeInFlight
+export function makeCall(
+  session: Session,
+  parts: { id?: number; server?: string; what?: string } = {},
+): FakeInFlight {
+  const { id = 1, server = 'pipe', what = 'echo' } = parts
+  const reply = new FakeReply()
+  return Object.assign(new InFlight(session, id, { server, what, reply }), { reply })
 }

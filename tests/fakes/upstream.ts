@@ -12,6 +12,8 @@ export class FakeCall implements PendingCall {
   readonly cancellations: (string | undefined)[] = []
   /** How many holds are in force. */
   holds = 0
+  /** Who wants to know when the server can no longer be at work on it. */
+  readonly late: (() => void)[] = []
   readonly #settle: PromiseWithResolvers<RpcAnswer>
 
   constructor(call: UpstreamCall) {
@@ -45,6 +47,22 @@ export class FakeCall implements PendingCall {
     this.fail(new HubError('request.cancelled', 'The call was cancelled.'))
   }
 
+  onceOver(fire: () => void): void {
+    this.late.push(fire)
+  }
+
+  /** The server's late answer has come: it is no longer at work on a call that nobody waits for. */
+  endLate(): void {
+    for (const fire of this.late.splice(0)) fire()
+  }
+
+  /** Callbacks that wait for the server to have come to its end with a call that nobody waits for. */
+  readonly waitingForEnd: (() => void)[] = []
+
+  onceOver(fire: () => void): void {
+    this.waitingForEnd.push(fire)
+  }
+
   hold(): void {
     this.holds += 1
   }
@@ -57,7 +75,6 @@ export class FakeCall implements PendingCall {
 /** An upstream that keeps what it is asked and answers when the test says so. */
 export class FakeUpstream implements Upstream {
   readonly hello: ServerHello
-  readonly correlates: boolean
   readonly calls: FakeCall[] = []
   readonly notified: { method: string; params: Buffer | undefined }[] = []
   readonly responded: { id: RpcRequest['id']; answer: RpcAnswer }[] = []
@@ -69,9 +86,8 @@ export class FakeUpstream implements Upstream {
   onRequest: ((call: FakeCall) => void) | undefined
   readonly #resolveClosed: (reason: HubError) => void
 
-  constructor(parts: { hello?: ServerHello; correlates?: boolean } = {}) {
-    this.hello = parts.hello ?? serverHello()
-    this.correlates = parts.correlates ?? false
+  constructor(hello = serverHello()) {
+    this.hello = hello
     const { promise, resolve } = Promise.withResolvers<HubError>()
     this.closed = promise
     this.#resolveClosed = resolve

@@ -26,6 +26,24 @@ describe('whose call is behind what a server says', () => {
     expect(attribute([makeCall(alice), makeCall(bob), makeCall(alice)])).toEqual({ kind: 'ambiguous' })
   })
 
+  test('of calls of which the newest is over the newest that is not', () => {
+    const calls = [makeCall(alice, { id: 1 }), makeCall(alice, { id: 2 })]
+    calls[1]?.answer(Buffer.from('{}'))
+    expect(attribute(calls)).toEqual({ kind: 'one', call: calls[0] })
+  })
+
+  test('concerns nobody, when all calls are over: the server may still be at work on them', () => {
+    const call = makeCall(alice)
+    call.cancel(undefined)
+    expect(attribute([call])).toEqual({ kind: 'over' })
+  })
+
+  test('cannot be told when one of the two is over: it may be that one', () => {
+    const call = makeCall(alice)
+    call.cancel(undefined)
+    expect(attribute([call, makeCall(bob)])).toEqual({ kind: 'ambiguous' })
+  })
+
   test('sessions are told apart by themselves and not by what they are called', () => {
     expect(attribute([makeCall(makeSession('x')), makeCall(makeSession('x'))])).toEqual({ kind: 'ambiguous' })
   })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
+import { CALL_LIMITS, serverHello } from '../../../tests/fakes/domain.ts'
 import { makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { SharedState } from './shared-state.ts'
@@ -8,8 +8,8 @@ function make() {
   return { shared: new SharedState(), alice: makeSession('alice'), bob: makeSession('bob') }
 }
 
-function told(shared: SharedState, server: string): [string, unknown][] {
-  const upstream = new FakeUpstream()
+function told(shared: SharedState, server: string, capabilities = { logging: {} }): [string, unknown][] {
+  const upstream = new FakeUpstream(serverHello('a', capabilities))
   void shared.restore(server, upstream, CALL_LIMITS)
   return upstream.calls.map(({ call, params }) => [call.method, params])
 }
@@ -77,7 +77,7 @@ describe('log levels on a server that sessions share', () => {
 })
 
 describe('a session that ends', () => {
-  test('is forgotten everywhere; what nobody else holds is told', () => {
+  test('is forgotten everywhere; what nobody else holds is told, and where the level may be another', () => {
     const { shared, alice, bob } = make()
     shared.subscribe('a', 'x://1', alice)
     shared.subscribe('a', 'x://2', alice)
@@ -85,13 +85,16 @@ describe('a session that ends', () => {
     shared.subscribe('b', 'y://1', alice)
     shared.setLevel('a', alice, 'debug')
     shared.setLevel('a', bob, 'error')
-    expect(shared.drop(alice)).toEqual([
-      { server: 'a', uri: 'x://1' },
-      { server: 'b', uri: 'y://1' },
-    ])
+    expect(shared.drop(alice)).toEqual({
+      orphaned: [
+        { server: 'a', uri: 'x://1' },
+        { server: 'b', uri: 'y://1' },
+      ],
+      relevelled: ['a'],
+    })
     expect(shared.level('a')).toBe('error')
     expect([...shared.subscribers('a', 'x://2')]).toEqual([bob])
-    expect(shared.drop(alice)).toEqual([])
+    expect(shared.drop(alice)).toEqual({ orphaned: [], relevelled: [] })
   })
 })
 
@@ -107,6 +110,12 @@ describe('a server that has come up again', () => {
       ['resources/subscribe', { uri: 'x://1' }],
       ['resources/subscribe', { uri: 'x://2' }],
     ])
+  })
+
+  test('is not told a level when it does not log', () => {
+    const { shared, alice } = make()
+    shared.setLevel('a', alice, 'warning')
+    expect(told(shared, 'a', {} as { logging: object })).toEqual([])
   })
 
   test('is told nothing when nobody wants anything', () => {

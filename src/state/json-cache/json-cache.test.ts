@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -83,6 +83,44 @@ describe('a cached value', () => {
       ),
       { numRuns: 30 },
     )
+  })
+})
+
+describe('what is stored', () => {
+  const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+
+  test('is for the user of the hub alone, in a folder that was open before too', async () => {
+    await mkdir(folder, { recursive: true })
+    await chmod(folder, 0o755)
+    const cache = new JsonCache(folder, logger)
+    cache.save('time', 'v1', 1)
+    await cache.close()
+    expect([await modeOf(folder), await modeOf(await onlyFile())]).toEqual(['700', '600'])
+    await chmod(await onlyFile(), 0o644)
+    await writeFile(`${await onlyFile()}.${process.pid}.tmp`, 'left by a crash', { mode: 0o644 })
+    cache.save('time', 'v1', 2)
+    await cache.close()
+    expect(await modeOf(await onlyFile())).toBe('600')
+  })
+
+  test('does not hold the fingerprint, which may be made of secrets', async () => {
+    const cache = new JsonCache(folder, logger)
+    cache.save('time', '["npx",["--token","hunter2"]]', 1)
+    await cache.close()
+    const text = await readFile(await onlyFile(), 'utf8')
+    expect(text).not.toContain('hunter2')
+    expect((JSON.parse(text) as { fingerprint: string }).fingerprint).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test('by an earlier version, with its fingerprint in clear, is not used and replaced', async () => {
+    const cache = new JsonCache(folder, logger)
+    cache.save('time', 'v1', 1)
+    await cache.close()
+    await writeFile(await onlyFile(), JSON.stringify({ key: 'time', fingerprint: 'v1', value: 'old' }))
+    expect(await cache.load('time', 'v1')).toBeUndefined()
+    cache.save('time', 'v1', 2)
+    await cache.close()
+    expect(await cache.load('time', 'v1')).toBe(2)
   })
 })
 

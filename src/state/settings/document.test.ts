@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { HubError } from '../../domain/errors.ts'
-import { parseDocument } from './document.ts'
+import { type EmptyText, parseDocument } from './document.ts'
 
 function value(text: string): unknown {
   return parseDocument(text, 'f.json').value
 }
 
-function refusal(text: string): HubError {
+function refusal(text: string, empty?: EmptyText): HubError {
   try {
-    parseDocument(text, '/etc/f.json')
+    parseDocument(text, '/etc/f.json', empty)
   } catch (error) {
     if (error instanceof HubError) return error
     throw error
@@ -47,13 +47,33 @@ describe('settings text', () => {
   })
 
   test('keeps every JSON value as it is', () => {
-    expect(value('{"a": null, "b": [true, -1.5e3, "\\u00e9"], "__proto__": 1}')).toEqual(
-      expect.objectContaining({ a: null, b: [true, -1_500, 'é'], ['__proto__']: 1 }),
+    expect(value('{"a": null, "b": [true, -1.5e3, "\\u00e9"], "constructor": 1}')).toEqual(
+      expect.objectContaining({ a: null, b: [true, -1_500, 'é'], constructor: 1 }),
     )
+  })
+
+  test.each([
+    ['{"mcpServers": {"a": {},\n "__proto__": {"command": "x"}}}', 2, 2],
+    ['{"bearerKeys": [{"__proto__": 1}]}', 1, 18],
+    ['{"\\u005f_proto__": 1}', 1, 2],
+  ])('%j is refused: what has that name would vanish without a word', (text, line, column) => {
+    const error = refusal(text)
+    expect(error.message).toContain(`/etc/f.json:${line}:${column}: nothing may be named "__proto__"`)
+    expect(error.data).toEqual({ source: '/etc/f.json', line, column })
   })
 })
 
 describe('text that is not JSON', () => {
+  test.each(['', '  \n\t', '\ufeff'])(
+    'is what empty text (%j) counts as where settings are in force already',
+    (text) => {
+      expect(refusal(text, 'refused').message).toMatch(
+        /^\/etc\/f\.json:1:1: it is not JSON: the file is empty/,
+      )
+      expect(parseDocument('{}', 'f', 'refused').value).toEqual({})
+    },
+  )
+
   test.each([
     ['{"a": 1 "b": 2}', 1, 9],
     ['{\n  "a": tru\n}', 2, 8],
@@ -102,8 +122,7 @@ describe('where a value stands', () => {
     expect(parseDocument('\ufeff{"a": 1}', 'f').locate(['a'])).toEqual({ line: 1, column: 7 })
   })
 
-  test.fails('of two members with one name it is the one that counts', () => {
-    // The value is the last one's ("settings with the later value"), the place the first one's.
+  test('of two members with one name it is the one that counts', () => {
     const twice = parseDocument('{\n"a": 1,\n"a": 2\n}', 'f')
     expect([twice.value, twice.locate(['a'])]).toEqual([{ a: 2 }, { line: 3, column: 6 }])
   })

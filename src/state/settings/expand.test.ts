@@ -58,9 +58,10 @@ describe('a variable in settings', () => {
     expect(expand(text, variables)).toEqual({ text, missing: [] })
   })
 
-  test.fails('is one of the environment and not of JavaScript objects', () => {
-    // `variables['constructor']` finds what every object inherits; `Object.hasOwn` would not.
+  test('is one of the environment and not of JavaScript objects', () => {
     expect(expand('${constructor}', variables)).toEqual({ text: '', missing: ['constructor'] })
+    expect(expand('${__proto__}', variables).missing).toEqual(['__proto__'])
+    expect(expand('${PATH}', process.env).text).toBe(process.env['PATH'])
   })
 
   test('text without dollar signs comes through as it is', () => {

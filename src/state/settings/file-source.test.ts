@@ -2,11 +2,10 @@ import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { until } from '../../../tests/harness/wait.ts'
-import type { HubError } from '../../domain/errors.ts'
-import { SettingsFile } from './file-source.ts'
-
-type Change = { text: string } | { error: HubError }
+import { systemClock } from '../../kernel/clock.ts'
+import { type SettingsChange as Change, isMissing, readSettingsFile, SettingsFile } from './file-source.ts'
 
 let folder: string
 let path: string
@@ -24,11 +23,13 @@ afterEach(async () => {
 
 /** Reads the file as the hub does at its start, and keeps what is said of it from then on. */
 async function watched(at = path): Promise<{ file: SettingsFile; changes: Change[] }> {
-  const file = new SettingsFile(at)
+  const file = new SettingsFile(at, systemClock)
   open.push(file)
   await file.read()
   const changes: Change[] = []
-  file.watch((change) => changes.push(change))
+  file.watch((change) => {
+    changes.push(change)
+  })
   // The first look of `watchFile` is the one that all others are compared with.
   await pause()
   return { file, changes }
@@ -50,11 +51,11 @@ function untilTold(changes: readonly Change[], expected: string): Promise<boolea
 describe('a settings file', () => {
   test('is read whole', async () => {
     await writeFile(path, '{"a": "é"}\n')
-    expect(await new SettingsFile(path).read()).toBe('{"a": "é"}\n')
+    expect(await readSettingsFile(path)).toBe('{"a": "é"}\n')
   })
 
   test('that is missing is an error that names it and says what to check', async () => {
-    await expect(new SettingsFile(path).read()).rejects.toMatchObject({
+    await expect(readSettingsFile(path)).rejects.toMatchObject({
       code: 'settings.unreadable',
       message: expect.stringContaining(path),
       cure: expect.stringContaining('exists'),
@@ -63,7 +64,7 @@ describe('a settings file', () => {
   })
 
   test('that is a folder is an error too', async () => {
-    await expect(new SettingsFile(folder).read()).rejects.toMatchObject({
+    await expect(readSettingsFile(folder)).rejects.toMatchObject({
       code: 'settings.unreadable',
       cause: { code: 'EISDIR' },
     })
@@ -71,7 +72,7 @@ describe('a settings file', () => {
 
   test('[R36] may be read-only', async () => {
     await writeFile(path, '{}', { mode: 0o400 })
-    expect(await new SettingsFile(path).read()).toBe('{}')
+    expect(await readSettingsFile(path)).toBe('{}')
   })
 })
 
@@ -137,10 +138,12 @@ describe('watching a settings file tells', () => {
   })
 
   test('of a file that was not there at first', async () => {
-    const file = new SettingsFile(path)
+    const file = new SettingsFile(path, systemClock)
     open.push(file)
     const changes: Change[] = []
-    file.watch((change) => changes.push(change))
+    file.watch((change) => {
+      changes.push(change)
+    })
     await pause()
     await writeFile(path, 'one')
     await untilTold(changes, 'one')
@@ -157,16 +160,103 @@ describe('watching a settings file tells', () => {
     expect(changes).toEqual([])
   })
 
-  test.fails('of a change between reading and watching', async () => {
-    // The hub reads its settings, starts everything, and only then watches: what is written meanwhile is the state that
-    // `watchFile` compares with, and is seen only with the change after it. One look right after `watchFile` would do.
+  test('of a change between reading and watching', async () => {
     await writeFile(path, 'one')
-    const file = new SettingsFile(path)
+    const file = new SettingsFile(path, systemClock)
     open.push(file)
     await file.read()
     await writeFile(path, 'two')
     const changes: Change[] = []
-    file.watch((change) => changes.push(change))
+    file.watch((change) => {
+      changes.push(change)
+    })
     await until('the change', () => changes.length > 0, 2_000)
+  })
+
+  test('of a missing file that it is missing, once', async () => {
+    const file = new SettingsFile(path, systemClock)
+    open.push(file)
+    const changes: Change[] = []
+    file.watch((change) => {
+      changes.push(change)
+    })
+    await until('the error', () => changes.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    expect(changes.map((change) => 'error' in change && isMissing(change.error))).toEqual([true])
+  })
+
+  test('of one change after the other: the next waits until the first is dealt with', async () => {
+    await writeFile(path, 'one')
+    const file = new SettingsFile(path, systemClock)
+    open.push(file)
+    await file.read()
+    const steps: string[] = []
+    const { promise: dealtWith, resolve } = Promise.withResolvers<void>()
+    file.watch(async (change) => {
+      const [text = ''] = told([change])
+      steps.push(`begin ${text}`)
+      if (text === 'two') await dealtWith
+      steps.push(`end ${text}`)
+    })
+    await writeFile(path, 'two')
+    await until('the first change is taken', () => steps.length > 0)
+    await writeFile(path, 'three')
+    await new Promise((pass) => setTimeout(pass, 1_000))
+    expect(steps).toEqual(['begin two'])
+    resolve()
+    await until('the second change is dealt with', () => steps.length === 4)
+    expect(steps).toEqual(['begin two', 'end two', 'begin three', 'end three'])
+  })
+})
+
+describe('a file in the middle of being saved', () => {
+  async function saving() {
+    await writeFile(path, 'old')
+    const clock = new FakeClock()
+    const file = new SettingsFile(path, clock)
+    open.push(file)
+    await file.read()
+    const changes: Change[] = []
+    return { clock, file, changes, watch: () => file.watch((change) => void changes.push(change)) }
+  }
+  const untilWaiting = (clock: FakeClock) => until('it waits to look again', () => clock.pending === 1)
+
+  test('does not count until two reads, 100 ms apart, agree', async () => {
+    const { clock, changes, watch } = await saving()
+    await writeFile(path, '')
+    watch()
+    for (const text of ['{"mcp', '{"mcpServers": {}}']) {
+      await untilWaiting(clock)
+      await clock.advance(99)
+      expect(clock.pending).toBe(1)
+      await writeFile(path, text)
+      await clock.advance(1)
+    }
+    await untilWaiting(clock)
+    expect(changes).toEqual([])
+    await clock.advance(100)
+    await until('the change', () => changes.length > 0)
+    expect(told(changes)).toEqual(['{"mcpServers": {}}'])
+  })
+
+  test('that ends with the text of before is no change', async () => {
+    const { clock, file, changes, watch } = await saving()
+    await rm(path)
+    watch()
+    await untilWaiting(clock)
+    await writeFile(path, 'old')
+    await clock.advance(100)
+    await pause()
+    expect([clock.pending, changes]).toEqual([0, []])
+    await file.close()
+  })
+
+  test('does not hold up close', async () => {
+    const { clock, file, changes, watch } = await saving()
+    await writeFile(path, 'new')
+    watch()
+    await untilWaiting(clock)
+    await file.close()
+    expect([clock.pending, changes]).toEqual([0, []])
   })
 })

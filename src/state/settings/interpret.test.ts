@@ -136,6 +136,15 @@ describe('how a server is reached', () => {
 })
 
 describe('how a server runs', () => {
+  test.each(['constructor', 'toString', 'hasOwnProperty', '__proto'])('under the name %s too', (name) => {
+    expect([...read({ mcpServers: { [name]: { command: 'x' } } }).settings.servers.keys()]).toEqual([name])
+  })
+
+  test('but not under a name that JavaScript takes for something else', () => {
+    const error = refusal('{"mcpServers": {"__proto__": {"command": "x"}}}')
+    expect(error.message).toMatch(/^f\.json:1:17: nothing may be named "__proto__"/)
+  })
+
   test('by default: always, one for everybody, a minute for each call, progress keeps a call alive', () => {
     expect(server({ command: 'x' })).toMatchObject({
       enabled: true,
@@ -203,18 +212,32 @@ describe('variables', () => {
     expect(settings.keys[0]?.token).toBe('from-env')
   })
 
-  test.fails('in the token of a key may have short names: what counts is the length of the token', () => {
-    // The schema asks for 8 characters of `${KEY}`, which has 6; and a long name whose value is one letter passes.
+  test('in the token of a key may have short names: what counts is the length of the token', () => {
     const { settings } = read({ bearerKeys: [{ id: 'k', token: '${KEY}' }] }, { KEY: 'a-long-enough-token' })
     expect(settings.keys[0]?.token).toBe('a-long-enough-token')
+    const error = refusal({ bearerKeys: [{ id: 'k', token: '${A_LONG_NAME}' }] }, { A_LONG_NAME: 'hunter2' })
+    expect(error.message).toBe('f.json:5:16: bearerKeys.0.token: a key needs at least 8 characters.')
   })
 
-  test.fails('in the token of a key that are not set are reported', () => {
-    const { warnings } = read({ bearerKeys: [{ id: 'k', token: '${HUB_TOKEN}' }] })
-    expect(warnings.join()).toContain('HUB_TOKEN')
+  test.each(['${HUB_TOKEN}', 'prefix-that-is-long-${HUB_TOKEN}'])(
+    'in the token of a key that are not set are an error (%s)',
+    (token) => {
+      const why = 'token: ${HUB_TOKEN} is not set.'
+      expect(refusal({ bearerKeys: [{ id: 'k', token }] }).message).toBe(`f.json:5:16: bearerKeys.0.${why}`)
+      expect(read({ bearerKeys: [{ token, enabled: false }] }).settings.keys).toEqual([])
+    },
+  )
+
+  test('in the single legacy key are checked as in all others', () => {
+    const refused = (bearerAuthKey: string) =>
+      refusal({ systemConfig: { routing: { bearerAuthKey } } }, { SHORT: 'short' }).message
+    const place = 'f.json:4:24: systemConfig.routing.bearerAuthKey: '
+    expect(refused('${HUB_TOKEN}')).toBe(`${place}\${HUB_TOKEN} is not set.`)
+    for (const key of ['short', '${SHORT}'])
+      expect(refused(key)).toBe(`${place}a key needs at least 8 characters.`)
   })
 
-  test.fails('are expanded in the single legacy key as in all others', () => {
+  test('are expanded in the single legacy key as in all others', () => {
     const systemConfig = { routing: { bearerAuthKey: '${HUB_TOKEN}' } }
     expect(read({ systemConfig }, { HUB_TOKEN: 'from-env' }).settings.keys[0]?.token).toBe('from-env')
   })
@@ -250,8 +273,7 @@ describe('overrides', () => {
     expect(separated.settings.servers.get('s')?.overrides.tools.get('a')?.enabled).toBe(false)
   })
 
-  test.fails('by an exposed name also work for names that every JavaScript object inherits', () => {
-    // `bare in input` finds `Object.prototype.constructor`.
+  test('by an exposed name also work for names that every JavaScript object inherits', () => {
     const tools = { 's-constructor': { enabled: false } }
     expect(server({ command: 'x', tools }).overrides.tools.get('constructor')?.enabled).toBe(false)
   })
@@ -284,7 +306,7 @@ describe('groups', () => {
     expect(error.message).toMatch(/^f\.json:\d+:15: groups\.2\.name: there are two groups named "g"\.$/)
   })
 
-  test.fails('must not share an id either: /mcp/<id> and the keys that name it would mean two things', () => {
+  test('must not share an id either: /mcp/<id> and the keys that name it would mean two things', () => {
     expect(
       refusal({
         groups: [
@@ -301,6 +323,10 @@ describe('keys', () => {
 
   test.each([
     [{}, { kind: 'all' }],
+    [{ allowedGroups: null, allowedServers: null }, { kind: 'all' }],
+    [{ allowedServers: ['a'] }, { kind: 'some', groups: new Set(), servers: new Set(['a']) }],
+    [{ allowedGroups: ['g'] }, { kind: 'some', groups: new Set(['g']), servers: new Set() }],
+    [{ allowedServers: [] }, { kind: 'some', groups: new Set(), servers: new Set() }],
     [{ accessType: 'all', allowedServers: ['a'] }, { kind: 'all' }],
     [
       { accessType: 'groups', allowedGroups: ['g'], allowedServers: ['a'] },
@@ -332,23 +358,44 @@ describe('keys', () => {
     expect(error.message).not.toContain('short')
   })
 
-  test.fails('without an id keep theirs when another key is disabled', () => {
-    // Ids count the enabled keys: with the first switched off, the second becomes "key-1", and whoever came with the
-    // first, now revoked, still counts as known (`Keyring.knows`).
+  test('without an id keep theirs when another key is disabled', () => {
     const second = { token: 'second-token' }
     const before = read({ bearerKeys: [{ token }, second] }).settings.keys.at(-1)
     const after = read({ bearerKeys: [{ token, enabled: false }, second] }).settings.keys.at(-1)
     expect(after?.id).toBe(before?.id)
   })
 
-  test.fails('have ids of their own: two that share a name would be one principal', () => {
-    const { keys } = read({
-      bearerKeys: [
-        { name: 'ci', token },
-        { name: 'ci', token: 'another-token' },
-      ],
-    }).settings
-    expect(new Set(keys.map(({ id }) => id)).size).toBe(2)
+  test('may share a name or an id, but not a token', () => {
+    const twins = (other: string) => [
+      { name: 'ci', token },
+      { name: 'ci', token: other },
+    ]
+    expect(read({ bearerKeys: twins('another-token') }).settings.keys).toHaveLength(2)
+    for (const [other, variables] of [
+      [token, {}],
+      ['${T}', { T: token }],
+      [` ${token} `, {}],
+    ] as const) {
+      const error = refusal({ bearerKeys: twins(other) }, variables)
+      expect(error.message).toBe(
+        'f.json:9:16: bearerKeys.1.token: this is the token of the key "ci" already.',
+      )
+    }
+    const off = [{ token }, { token, enabled: false }]
+    expect(read({ bearerKeys: off }).settings.keys).toHaveLength(1)
+  })
+
+  test.each([
+    [{ allowedServers: ['a'] }, 1],
+    [{ enabled: false }, 0],
+  ])('count before the single legacy one of which MCPHub made them (%j)', (input, count) => {
+    const { settings, warnings } = read({
+      bearerKeys: [{ token, ...input }],
+      systemConfig: { routing: { bearerAuthKey: token } },
+    })
+    expect(settings.keys.map(({ scope }) => scope.kind)).toEqual(Array(count).fill('some'))
+    expect(warnings.join()).toContain('systemConfig.routing.bearerAuthKey: this token is in "bearerKeys" too')
+    expect(warnings.join()).not.toContain(token)
   })
 })
 
