@@ -1,3 +1,5 @@
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { connectSse, connectV1, textOf } from './harness/clients.ts'
 import { startHub } from './harness/hub.ts'
@@ -141,6 +143,73 @@ describe('bearer keys', () => {
       'the key is gone',
       async () => (await raw(`${hub.url}/mcp`, { headers: session, body: rpc(1, 'ping') })).status === 401,
     )
+  })
+
+  test('the last key cannot be removed from a running hub; saying that no key is wanted opens it', async () => {
+    const withKey = { ...settings, bearerKeys: [{ token: 'key-for-all' }] }
+    await using hub = await startHub(withKey)
+    const status = async (headers: Record<string, string> = {}) =>
+      (await raw(`${hub.url}/mcp`, { headers: { ...MCP_HEADERS, ...headers }, body: initialize })).status
+    const { bearerKeys: _, ...withoutKeys } = settings
+    const errors = () => hub.logged.filter(({ level }) => level === 'error')
+    for (const [index, keys] of [
+      {},
+      { bearerKeys: [] },
+      { bearerKeys: [{ token: 'key-for-all', enabled: false }] },
+    ].entries()) {
+      await hub.writeSettings({ ...withoutKeys, ...keys })
+      const refused = await until('the change is refused', () => errors().at(index))
+      expect(refused.message).toContain('last good ones stay in force: Without the last key')
+      expect(refused.fields['cure']).toMatch(/"enableBearerAuth" to false .* or restart/)
+      expect(await status()).toBe(401)
+      expect(await status(bearer('key-for-all'))).toBe(200)
+    }
+    await hub.writeSettings({ ...withoutKeys, systemConfig: { routing: { enableBearerAuth: false } } })
+    await until('the hub is open', async () => (await status()) === 200)
+    await hub.writeSettings(withoutKeys)
+    await until('the silent change is refused again', () => errors().at(3))
+    await hub.writeSettings(withKey)
+    await until('the key guards again', async () => (await status()) === 401)
+    expect(errors()).toHaveLength(4)
+  })
+
+  test('two keys with one name do not share their sessions', async () => {
+    const bearerKeys = ['token-of-one', 'token-of-two'].map((token) => ({ id: 'ci', name: 'ci', token }))
+    await using hub = await startHub({ ...settings, bearerKeys })
+    const session = await openSession(`${hub.url}/mcp/b`, '2025-11-25', bearer('token-of-one'))
+    const stolen = { ...session, ...bearer('token-of-two') }
+    expect((await raw(`${hub.url}/mcp/b`, { headers: stolen, body: rpc(1, 'ping') })).status).toBe(404)
+    expect((await raw(`${hub.url}/mcp/b`, { headers: session, body: rpc(1, 'ping') })).status).toBe(200)
+  })
+
+  test('a key that lists servers without an access type opens those only', async () => {
+    const bearerKeys = [{ token: 'key-for-ab', allowedServers: ['a', 'b'] }]
+    await using hub = await startHub({ ...settings, bearerKeys })
+    const status = async (path: string) =>
+      (
+        await raw(`${hub.url}${path}`, {
+          headers: { ...MCP_HEADERS, ...bearer('key-for-ab') },
+          body: initialize,
+        })
+      ).status
+    expect([await status('/mcp/a'), await status('/mcp/c')]).toEqual([200, 403])
+  })
+
+  test('what is kept on disk holds no secret of a server, and only the user of the hub may read it', async () => {
+    const secret = 'canary-8d20c1'
+    await using hub = await startHub(
+      { mcpServers: { a: fixture('minimal', '--token', '${TOKEN}') } },
+      { environment: { PATH: process.env['PATH'], TOKEN: secret } },
+    )
+    const folder = join(hub.folder, 'data', 'catalog')
+    await mkdir(folder, { recursive: true })
+    const [file = ''] = await until('the listing is kept', async () => {
+      const files = (await readdir(folder)).filter((name) => name.endsWith('.json'))
+      return files.length > 0 ? files : undefined
+    })
+    expect(await readFile(join(folder, file), 'utf8')).not.toContain(secret)
+    const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+    expect([await mode(folder), await mode(join(folder, file))]).toEqual(['700', '600'])
   })
 
   test('the older transport is guarded too', async () => {

@@ -104,6 +104,18 @@ describe('flotilla config', () => {
   })
 })
 
+describe('flotilla config show of settings that cannot be used', () => {
+  test('exit code 78 and the reason on stderr, nothing on stdout', async () => {
+    const wrong = await settingsFile('wrong.json', '{\n  "mcpServers": { "a": { "command": 5 } }\n}')
+    const invalid = await runFlotilla(['config', 'show', '-s', wrong])
+    expect([invalid.code, invalid.stdout]).toEqual([78, ''])
+    expect(invalid.stderr).toContain(`flotilla: ${wrong}:2:37: mcpServers.a.command`)
+    const missing = await runFlotilla(['config', 'show', '-s', join(folder, 'missing.json')])
+    expect([missing.code, missing.stdout]).toEqual([78, ''])
+    expect(missing.stderr).toContain('missing.json cannot be read: ENOENT')
+  })
+})
+
 describe('flotilla serve', () => {
   test('[R2] [R156] without settings serves the bundled example offline, and says how to connect', async () => {
     await using hub = await spawnHub(undefined)

@@ -112,6 +112,59 @@ describe('editing the settings file', () => {
     )
   })
 
+  test('a file that was truncated removes nothing: neither servers nor keys', async () => {
+    const key = { headers: { authorization: 'Bearer key-of-the-hub' } }
+    await using hub = await startHub({
+      mcpServers: { s: fixture('minimal') },
+      bearerKeys: [{ token: 'key-of-the-hub' }],
+    })
+    await hub.writeSettings('')
+    const refused = await until('the error is logged', () =>
+      hub.logged.find((line) => line.level === 'error'),
+    )
+    expect(refused.message).toMatch(/last good ones stay in force: .*mcp_settings\.json:1:1: it is not JSON/)
+    await expect(toolNames(`${hub.url}/mcp`)).rejects.toThrow(/bearer key/)
+    const client = await connectV1(`${hub.url}/mcp`, key)
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain('s-echo')
+  })
+
+  test('a file that is saved in two steps counts once it is whole', async () => {
+    await using hub = await startHub({ mcpServers: { s: fixture('minimal') } })
+    const whole = JSON.stringify({ mcpServers: { t: fixture('minimal') } })
+    const saving = Array.from({ length: 20 }, (_, step) => whole.slice(0, step))
+    for (const part of [...saving, whole]) {
+      await hub.writeSettings(part)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    await until('the new server is there', async () => (await toolNames(`${hub.url}/mcp`)).includes('t-echo'))
+    expect(hub.logged.filter((line) => line.level === 'error')).toEqual([])
+  })
+
+  test('of several quick changes the last one stays in force', async () => {
+    await using hub = await startHub({ mcpServers: {} })
+    for (let round = 0; round < 8; round += 1) {
+      await hub.writeSettings({ mcpServers: { [`s${round}`]: fixture('minimal') } })
+      await new Promise((resolve) => setTimeout(resolve, 150))
+    }
+    await until('the last one is in force', async () =>
+      (await toolNames(`${hub.url}/mcp`)).includes('s7-echo'),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    expect(new Set((await toolNames(`${hub.url}/mcp`)).map((name) => name.split('-')[0]))).toEqual(
+      new Set(['s7']),
+    )
+  })
+
+  test('a server that never answers and is removed does not hold up the report that all are settled', async () => {
+    const settings = (mcpServers: Record<string, unknown>) => ({ mcpServers })
+    const silent = { command: process.execPath, args: ['--eval', 'setInterval(() => {}, 1000)'] }
+    await using hub = await spawnHub(settings({ s: fixture('minimal'), silent }))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(hub.stderr()).not.toContain('Ready:')
+    await writeFile(hub.settingsPath, JSON.stringify(settings({ s: fixture('minimal') })))
+    await until('it is ready', () => hub.stderr().includes('Ready: 1 of 1'))
+  })
+
   test('overrides and groups change what is shown without a restart of the server', async () => {
     await using hub = await startHub({ mcpServers: { s: fixture('honest') } })
     const pid = await pidOf(hub, 's-pid')

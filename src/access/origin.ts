@@ -35,12 +35,18 @@ export function checkOrigin(
 
 function isAllowedOrigin(origin: string, host: string | undefined, policy: OriginPolicy): boolean {
   if (policy.origins.has('*') || policy.origins.has(origin)) return true
+  for (const allowed of policy.origins) if (originOf(allowed) === origin) return true
   if (!URL.canParse(origin)) return false
   const { protocol, hostname } = new URL(origin)
   if (protocol !== 'http:' && protocol !== 'https:') return false
   return LOOPBACK_NAMES.includes(hostname)
     ? isLoopbackHost(host)
     : hostname === host && policy.hosts?.has(host) !== false
+}
+
+/** The origin as browsers send it, of what one copies from their address bar: without the slash at the end. */
+function originOf(url: string): string {
+  return /^https?:/i.test(url) && URL.canParse(url) ? new URL(url).origin : url
 }
 
 function isLoopbackHost(host: string | undefined): boolean {

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import type { HubSettings } from '../domain/server-spec.ts'
-import { SettingsFile } from '../state/settings/file-source.ts'
+import { isMissing, readSettingsFile } from '../state/settings/file-source.ts'
 import { interpretSettings } from '../state/settings/interpret.ts'
 import type { HubOptions } from './options.ts'
 import type { Output } from './output.ts'
@@ -15,7 +14,7 @@ export async function validateConfig(
   output: Output,
   texts: Texts,
 ): Promise<void> {
-  const text = await new SettingsFile(path).read()
+  const text = await readSettingsFile(path)
   const { settings, warnings } = interpretSettings(text, path, environment)
   for (const warning of warnings) output.talk(warning)
   output.talk(texts.valid(path, settings.servers.size, settings.groups.length))
@@ -66,8 +65,8 @@ function optionRows(options: HubOptions): Row[] {
 
 async function settingsRows(options: HubOptions, environment: Environment): Promise<Row[]> {
   const path = options.settings.value
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' && options.settings.origin === 'default') return undefined
+  const text = await readSettingsFile(path).catch((error: unknown) => {
+    if (options.settings.origin === 'default' && isMissing(error)) return undefined
     throw error
   })
   if (text === undefined) return [{ key: 'mcpServers', value: 'bundled example', origin: 'default' }]

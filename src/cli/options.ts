@@ -91,6 +91,14 @@ function readList(text: string): readonly string[] {
 
 /** A folder stands for the `mcp_settings.json` in it, as container set-ups of MCPHub have it. */
 function settingsPath(path: string): string {
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-  return resolve(isFolder ? join(path, 'mcp_settings.json') : path)
+  return resolve(isFolder(path) ? join(path, 'mcp_settings.json') : path)
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  } catch {
+    // What cannot even be looked at is refused, with the reason, when it is read.
+    return false
+  }
 }

@@ -105,10 +105,10 @@ ${texts.examples}
   source <(flotilla completion bash)`
 }
 
-/** `--lang` before LC_ALL before LC_MESSAGES before LANG. */
+/** `--lang` before LC_ALL before LC_MESSAGES before LANG; a variable that is empty is not set (POSIX). */
 function languageOf({ argv, environment }: CliContext): string | undefined {
   const at = argv.findIndex((argument) => argument === '--lang' || argument.startsWith('--lang='))
   const flag =
     at === -1 ? undefined : argv[at]?.includes('=') ? argv[at]?.slice('--lang='.length) : argv[at + 1]
-  return flag ?? environment['LC_ALL'] ?? environment['LC_MESSAGES'] ?? environment['LANG']
+  return flag ?? (environment['LC_ALL'] || environment['LC_MESSAGES'] || environment['LANG'])
 }

@@ -12,7 +12,7 @@ import { type Clock, sleep } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
 import { JsonCache } from '../state/json-cache/json-cache.ts'
-import { SettingsFile } from '../state/settings/file-source.ts'
+import { isMissing, type SettingsChange, SettingsFile } from '../state/settings/file-source.ts'
 import { interpretSettings } from '../state/settings/interpret.ts'
 import { Guardian } from '../upstream/stdio/guardian.ts'
 import { upstreamFactory } from './drivers.ts'
@@ -58,6 +58,7 @@ export class Standalone {
   readonly settled: Promise<void>
   readonly #server: Server
   readonly #deps: StandaloneDeps
+  readonly #file: SettingsFile
   readonly #closers: (() => Promise<void>)[]
   #stopped: Promise<void> | undefined
 
@@ -67,8 +68,8 @@ export class Standalone {
    */
   static async start(options: StandaloneOptions, deps: StandaloneDeps): Promise<Standalone> {
     const { log } = deps
-    const source = await loadSettings(options)
-    const { settings, warnings } = source.interpret(source.text)
+    const source = await loadSettings(options, deps.clock)
+    const { settings, warnings } = interpretSettings(source.text, options.settingsPath, options.environment)
     for (const warning of warnings) log.warn({}, warning)
     const loopback = isLoopback(options.host)
     if (!loopback) requireKeys(options.host, settings)
@@ -80,14 +81,9 @@ export class Standalone {
     await listen(server, options)
     log.info({}, 'Running in standalone mode')
     await parts.hub.start()
-    source.file.watch((change) => {
-      // As long as the example is served there need not be a file.
-      if (source.example && 'error' in change) return
-      void takeChange(change, source.interpret, parts.hub, { loopback, host: options.host, log })
-    })
-    return new Standalone(parts, server, deps, { settings, example: source.example }, [
-      () => source.file.close(),
-    ])
+    const reload = new Reload(options, parts, log, { settings, example: source.example })
+    source.file.watch((change) => reload.take(change))
+    return new Standalone(parts, server, deps, { settings, example: source.example }, source.file)
   }
 
   private constructor(
@@ -95,7 +91,7 @@ export class Standalone {
     server: Server,
     deps: StandaloneDeps,
     facts: { settings: HubSettings; example: boolean },
-    closers: (() => Promise<void>)[],
+    file: SettingsFile,
   ) {
     this.hub = parts.hub
     this.settled = parts.settled
@@ -103,7 +99,8 @@ export class Standalone {
     this.example = facts.example
     this.#server = server
     this.#deps = deps
-    this.#closers = [...closers, () => parts.cache.close(), () => parts.guardian.close()]
+    this.#file = file
+    this.#closers = [() => parts.cache.close(), () => parts.guardian.close()]
   }
 
   get port(): number {
@@ -119,6 +116,8 @@ export class Standalone {
   async #stop(graceMs: number): Promise<void> {
     const { clock } = this.#deps
     this.hub.refuseNewSessions()
+    // Settings that came later would start servers in a hub that ends.
+    await this.#file.close()
     const deadline = clock.monotonic() + graceMs
     while (this.hub.busy && clock.monotonic() < deadline) await sleep(clock, 20)
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -136,6 +135,8 @@ interface HubParts {
   readonly cache: JsonCache
   readonly guardian: Guardian
   readonly settled: Promise<void>
+  /** To be called when servers may have been removed. */
+  checkSettled(): void
 }
 
 function makeHub(
@@ -166,7 +167,11 @@ function makeHub(
   }
   const open = new Set([...settings.servers.values()].filter((spec) => spec.enabled).map((spec) => spec.name))
   const { promise: settled, resolve } = Promise.withResolvers<void>()
-  if (open.size === 0) resolve()
+  const checkSettled = () => {
+    const { servers } = hub.insight.settings()
+    for (const name of open) if (!servers.get(name)?.enabled) open.delete(name)
+    if (open.size === 0) resolve()
+  }
   const hub = new Hub({
     settings,
     store: listingStore(cache),
@@ -180,10 +185,11 @@ function makeHub(
     onServerState: (server) => {
       const down = hub.insight.report(server)?.state.kind === 'failed'
       if (down || hub.insight.freshness(server) === 'fresh') open.delete(server)
-      if (open.size === 0) resolve()
+      checkSettled()
     },
   })
-  return { hub, cache, guardian, settled }
+  checkSettled()
+  return { hub, cache, guardian, settled, checkSettled }
 }
 
 function originPolicy(options: StandaloneOptions, loopback: boolean): OriginPolicy {
@@ -209,37 +215,65 @@ interface SettingsSource {
   readonly file: SettingsFile
   readonly text: string
   readonly example: boolean
-  readonly interpret: (text: string) => ReturnType<typeof interpretSettings>
 }
 
-async function loadSettings(options: StandaloneOptions): Promise<SettingsSource> {
-  const file = new SettingsFile(options.settingsPath)
-  const interpret = (text: string) => interpretSettings(text, options.settingsPath, options.environment)
+async function loadSettings(options: StandaloneOptions, clock: Clock): Promise<SettingsSource> {
+  const file = new SettingsFile(options.settingsPath, clock)
   try {
-    return { file, text: await file.read(), example: false, interpret }
+    return { file, text: await file.read(), example: false }
   } catch (error) {
-    const missing = error instanceof HubError && (error.cause as NodeJS.ErrnoException)?.code === 'ENOENT'
-    if (!missing || !options.settingsOptional) throw error
-    return { file, text: await exampleSettings(options.dataDir), example: true, interpret }
+    if (!isMissing(error) || !options.settingsOptional) throw error
+    return { file, text: await exampleSettings(options.dataDir), example: true }
   }
 }
 
-async function takeChange(
-  change: { text: string } | { error: HubError },
-  interpret: SettingsSource['interpret'],
-  hub: Hub,
-  { loopback, host, log }: { loopback: boolean; host: string; log: Logger },
-): Promise<void> {
-  try {
-    if ('error' in change) throw change.error
-    const { settings, warnings } = interpret(change.text)
-    if (!loopback) requireKeys(host, settings)
-    for (const warning of warnings) log.warn({}, warning)
-    await hub.apply(settings)
-    log.info({ servers: settings.servers.size }, 'the changed settings are in force')
-  } catch (error) {
-    const { message, cure } = toHubError(error)
-    log.error({ cure }, `the changed settings are not used, the last good ones stay in force: ${message}`)
+/** Puts changed settings into force, or says why the last good ones stay. One change at a time. */
+class Reload {
+  readonly #options: StandaloneOptions
+  readonly #parts: HubParts
+  readonly #log: Logger
+  #example: boolean
+  /** Whether keys have guarded the endpoints since the start. */
+  #guarded: boolean
+
+  constructor(
+    options: StandaloneOptions,
+    parts: HubParts,
+    log: Logger,
+    { settings, example }: { settings: HubSettings; example: boolean },
+  ) {
+    this.#options = options
+    this.#parts = parts
+    this.#log = log
+    this.#example = example
+    this.#guarded = isGuarded(settings)
+  }
+
+  /** Never rejects. */
+  async take(change: SettingsChange): Promise<void> {
+    // As long as the example is served there need not be a file.
+    if (this.#example && 'error' in change) return
+    try {
+      if ('error' in change) throw change.error
+      await this.#apply(change.text)
+    } catch (error) {
+      const { message, cure } = toHubError(error)
+      const what = `the changed settings are not used, the last good ones stay in force: ${message}`
+      this.#log.error({ cure }, what)
+    }
+  }
+
+  async #apply(text: string): Promise<void> {
+    const { host, settingsPath, environment } = this.#options
+    const { settings, warnings } = interpretSettings(text, settingsPath, environment, 'refused')
+    if (!isLoopback(host)) requireKeys(host, settings)
+    else if (this.#guarded) requireGuard(settings)
+    for (const warning of warnings) this.#log.warn({}, warning)
+    this.#example = false
+    this.#guarded ||= isGuarded(settings)
+    await this.#parts.hub.apply(settings)
+    this.#parts.checkSettled()
+    this.#log.info({ servers: settings.servers.size }, 'the changed settings are in force')
   }
 }
 
@@ -247,8 +281,24 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
+function isGuarded(settings: HubSettings): boolean {
+  return settings.keys.length > 0 && settings.bearerAuth
+}
+
+/** Where keys have guarded the endpoints, a file that lost them is an accident more often than a wish. */
+function requireGuard(settings: HubSettings): void {
+  if (settings.keys.length > 0 || !settings.bearerAuth) return
+  throw new HubError(
+    'settings.invalid',
+    'Without the last key every server would be open to every program on this machine.',
+    {
+      cure: 'If that is wanted, set "enableBearerAuth" to false in systemConfig.routing, or restart the hub.',
+    },
+  )
+}
+
 function requireKeys(host: string, settings: HubSettings): void {
-  if (settings.keys.length > 0 && settings.bearerAuth) return
+  if (isGuarded(settings)) return
   throw new HubError(
     'settings.invalid',
     `Listening on ${host} would open every server to the network: there is no key.`,

@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../../kernel/logger.ts'
 
 interface Stored {
   readonly key: string
+  /** Hashed: the caller's may be made of secrets, such as the arguments of a command. */
   readonly fingerprint: string
   readonly value: unknown
 }
 
 /**
  * JSON values kept in a folder, one file each, that may be lost without harm: what cannot be read is as if it had never
- * been written, and what cannot be written is only logged.
+ * been written, and what cannot be written is only logged. Nobody but the hub's user may read them.
  */
 export class JsonCache {
   readonly #folder: string
@@ -27,7 +28,7 @@ export class JsonCache {
   async load(key: string, fingerprint: string): Promise<unknown> {
     try {
       const stored = JSON.parse(await readFile(this.#file(key), 'utf8')) as Partial<Stored>
-      return stored.key === key && stored.fingerprint === fingerprint ? stored.value : undefined
+      return stored.key === key && stored.fingerprint === sha256(fingerprint) ? stored.value : undefined
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
         this.#log.warn({ err: error, key }, 'a cached value could not be read')
@@ -37,7 +38,7 @@ export class JsonCache {
 
   /** Stores in the background; writes of one key keep their order. */
   save(key: string, fingerprint: string, value: unknown): void {
-    const text = JSON.stringify({ key, fingerprint, value } satisfies Stored)
+    const text = JSON.stringify({ key, fingerprint: sha256(fingerprint), value } satisfies Stored)
     const before = this.#writing.get(key) ?? Promise.resolve()
     const writing = before
       .then(() => this.#write(this.#file(key), text))
@@ -54,10 +55,14 @@ export class JsonCache {
   }
 
   async #write(file: string, text: string): Promise<void> {
-    await mkdir(this.#folder, { recursive: true })
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    // A folder of an earlier version is open to others. Where it is not ours to close, the mode of the file must do.
+    await chmod(this.#folder, 0o700).catch(() => undefined)
     const temporary = `${file}.${process.pid}.tmp`
     try {
-      await writeFile(temporary, text)
+      // One that a crash has left would keep its mode.
+      await rm(temporary, { force: true })
+      await writeFile(temporary, text, { mode: 0o600 })
       // A reader sees the old file or the new one, never a half.
       await rename(temporary, file)
     } catch (error) {
@@ -68,7 +73,11 @@ export class JsonCache {
 
   #file(key: string): string {
     const readable = key.replace(/[^A-Za-z0-9_.-]+/g, '_').slice(0, 60)
-    const hash = createHash('sha256').update(key).digest('hex').slice(0, 12)
+    const hash = sha256(key).slice(0, 12)
     return join(this.#folder, `${readable}-${hash}.json`)
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

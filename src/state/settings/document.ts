@@ -1,10 +1,4 @@
-import {
-  findNodeAtLocation,
-  getNodeValue,
-  type ParseError,
-  parseTree,
-  printParseErrorCode,
-} from 'jsonc-parser'
+import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser'
 import { HubError } from '../../domain/errors.ts'
 
 /** A place in a text, both counted from 1. */
@@ -20,33 +14,72 @@ export interface SettingsDocument {
 }
 
 /**
+ * What empty text means. `no settings`: an empty file is what a first start finds when a volume was just made.
+ * `refused`: behind a hub that runs it is a file that was truncated, by a full disk or in the middle of being saved.
+ */
+export type EmptyText = 'no settings' | 'refused'
+
+/**
  * Reads settings text: JSON in which comments and trailing commas may stand.
  * @param source how to call the text in errors, such as its path
  * @throws HubError `settings.invalid` with line and column
  */
-export function parseDocument(text: string, source: string): SettingsDocument {
+export function parseDocument(
+  text: string,
+  source: string,
+  empty: EmptyText = 'no settings',
+): SettingsDocument {
   const errors: ParseError[] = []
-  // An empty file is what a first start finds when a volume was just made: the same as no settings.
   const body = text.replace(/^\uFEFF/, '')
-  const root = parseTree(body.trim() === '' ? '{}' : body, errors, {
-    allowTrailingComma: true,
-    disallowComments: false,
-  })
+  const isEmpty = body.trim() === ''
+  if (isEmpty && empty === 'refused')
+    throw invalidSettings(
+      source,
+      { line: 1, column: 1 },
+      'it is not JSON: the file is empty; {} would mean no servers and no keys',
+    )
+  const root = parseTree(isEmpty ? '{}' : body, errors, { allowTrailingComma: true, disallowComments: false })
   const [first] = errors
   if (first || !root) {
     const at = positionOf(body, first?.offset ?? 0)
     throw invalidSettings(source, at, `it is not JSON: ${explain(first)}`)
   }
+  const unusable = findMember(root, '__proto__')
+  if (unusable)
+    throw invalidSettings(
+      source,
+      positionOf(body, unusable.offset),
+      'nothing may be named "__proto__": JavaScript would take it for something else',
+    )
   return {
     value: getNodeValue(root),
     locate(path) {
-      for (let length = path.length; length > 0; length -= 1) {
-        const node = findNodeAtLocation(root, path.slice(0, length))
-        if (node) return positionOf(body, node.offset)
+      let node = root
+      for (const step of path) {
+        const child = childAt(node, step)
+        if (!child) break
+        node = child
       }
-      return positionOf(body, root.offset)
+      return positionOf(body, node.offset)
     },
   }
+}
+
+/** Of several members with one name the last: it is the one that counts. */
+function childAt(node: Node, step: string | number): Node | undefined {
+  if (typeof step === 'number') return node.type === 'array' ? node.children?.[step] : undefined
+  if (node.type !== 'object') return undefined
+  return node.children?.findLast((member) => member.children?.[0]?.value === step)?.children?.[1]
+}
+
+/** The first member with this name, however deep. */
+function findMember(node: Node, name: string): Node | undefined {
+  if (node.type === 'property' && node.children?.[0]?.value === name) return node
+  for (const child of node.children ?? []) {
+    const found = findMember(child, name)
+    if (found) return found
+  }
+  return undefined
 }
 
 export function invalidSettings(source: string, at: Position, why: string): HubError {

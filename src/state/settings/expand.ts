@@ -18,9 +18,9 @@ export function expand(text: string, variables: Variables): Expansion {
   const expanded = text.replace(
     /\$\{([^}]*)\}|\$([A-Z_][A-Z0-9_]*)/g,
     (whole: string, braced: string | undefined, bare: string | undefined) => {
-      if (bare !== undefined) return variables[bare] ?? whole
+      if (bare !== undefined) return own(variables, bare) ?? whole
       const [name = '', fallback] = (braced ?? '').split(/:-(.*)/s)
-      const value = variables[name]
+      const value = own(variables, name)
       if (value !== undefined && (value !== '' || fallback === undefined)) return value
       if (fallback !== undefined) return fallback
       missing.push(name)
@@ -28,6 +28,11 @@ export function expand(text: string, variables: Variables): Expansion {
     },
   )
   return { text: expanded.trim(), missing }
+}
+
+/** Not what every JavaScript object inherits, such as `constructor`. */
+function own(variables: Variables, name: string): string | undefined {
+  return Object.hasOwn(variables, name) ? variables[name] : undefined
 }
 
 /** `expand` over all strings in a value; reports missing names with the path at which they stand. */

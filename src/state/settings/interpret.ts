@@ -1,22 +1,16 @@
-import type { HubError } from '../../domain/errors.ts'
+import { type HubError, messageOf } from '../../domain/errors.ts'
 import type {
   GroupSpec,
   HubSettings,
   ItemOverride,
-  KeySpec,
   Selection,
   ServerSpec,
   TransportSpec,
 } from '../../domain/server-spec.ts'
-import { invalidSettings, parseDocument, type SettingsDocument } from './document.ts'
+import { type EmptyText, invalidSettings, parseDocument, type SettingsDocument } from './document.ts'
 import { expandDeep, type Variables } from './expand.ts'
-import {
-  type GroupInput,
-  type KeyInput,
-  type ServerInput,
-  type SettingsInput,
-  settingsSchema,
-} from './schema.ts'
+import { interpretKeys } from './keys.ts'
+import { type GroupInput, type ServerInput, type SettingsInput, settingsSchema } from './schema.ts'
 
 export const DEFAULTS = {
   callTimeoutMs: 60_000,
@@ -37,8 +31,13 @@ export interface Interpreted {
  * Settings text made ready for use: checked, expanded, with every default filled in.
  * @throws HubError `settings.invalid` with line and column
  */
-export function interpretSettings(text: string, source: string, variables: Variables): Interpreted {
-  const document = parseDocument(text, source)
+export function interpretSettings(
+  text: string,
+  source: string,
+  variables: Variables,
+  empty: EmptyText = 'no settings',
+): Interpreted {
+  const document = parseDocument(text, source, empty)
   const parsed = settingsSchema.safeParse(document.value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
@@ -75,7 +74,10 @@ class Interpreter {
     const settings: HubSettings = {
       servers,
       groups: groups.map((group, index) => this.#group(group, index, servers)),
-      keys: this.#keys(),
+      keys: interpretKeys(this.#input, this.#variables, {
+        invalid: (path, why) => this.#invalid(path, why),
+        warn: (path, what) => this.#warn(path, what),
+      }),
       bearerAuth: routing.enableBearerAuth ?? true,
       bearerHeader: routing.bearerAuthHeaderName ?? DEFAULTS.bearerHeader,
       nameSeparator: system.nameSeparator ?? DEFAULTS.nameSeparator,
@@ -101,11 +103,12 @@ class Interpreter {
       this.#warn([...path, ...at], `\${${variable}} is not set; it is taken as empty`),
     ) as ServerInput
     const { options = {} } = input
+    const enabled = input.enabled ?? input.disabled !== true
     return {
       name,
-      enabled: input.enabled ?? input.disabled !== true,
+      enabled,
       description: input.description,
-      transport: this.#transport(path, input),
+      transport: enabled ? this.#transport(path, input) : this.#transportOfDisabled(path, input),
       isolation: input.isolation ?? (input.perSessionClient ? 'session' : 'shared'),
       startOnDemand: input.startOnDemand ?? false,
       idleTimeoutMs: input.idleTimeoutMs ?? (input.startOnDemand ? DEFAULTS.idleTimeoutMs : 0),
@@ -119,6 +122,16 @@ class Interpreter {
         prompts: this.#overrides(name, input.prompts),
         resources: this.#overrides(name, input.resources),
       },
+    }
+  }
+
+  /** A server that is switched off keeps no other from running, whatever is wrong with it. */
+  #transportOfDisabled(path: readonly string[], input: ServerInput): TransportSpec {
+    try {
+      return this.#transport(path, input)
+    } catch (error) {
+      this.#warnings.push(`${messageOf(error)} The server is disabled, so the others run.`)
+      return { kind: 'auto', url: input.url ?? '', headers: {} }
     }
   }
 
@@ -159,7 +172,7 @@ class Interpreter {
     const { url, headers = {} } = input
     if (!url) throw this.#invalid(path, 'a server of this type needs a "url"')
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      throw this.#invalid([...path, 'url'], `${JSON.stringify(url)} is no http or https URL`)
+      throw this.#invalid([...path, 'url'], `this is no http or https URL`)
     return { kind, url, headers }
   }
 
@@ -185,7 +198,7 @@ class Interpreter {
       const override = { enabled, description: description === '' ? undefined : description }
       overrides.set(key, override)
       const bare = key.startsWith(prefix) ? key.slice(prefix.length) : ''
-      if (bare && !(bare in input)) overrides.set(bare, override)
+      if (bare && !Object.hasOwn(input, bare)) overrides.set(bare, override)
     }
     return overrides
   }
@@ -197,6 +210,9 @@ class Interpreter {
         ['groups', index, 'name'],
         `there are two groups named ${JSON.stringify(input.name)}`,
       )
+    const id = input.id ?? input.name
+    if (this.#input.groups?.findIndex((other) => (other.id ?? other.name) === id) !== index)
+      throw this.#invalid(['groups', index, 'id'], `there are two groups with the id ${JSON.stringify(id)}`)
     if (servers.has(input.name))
       this.#warn(
         ['groups', index, 'name'],
@@ -220,18 +236,7 @@ class Interpreter {
         resources: select(resources),
       }
     })
-    return { id: input.id ?? input.name, name: input.name, members }
-  }
-
-  #keys(): KeySpec[] {
-    const { bearerKeys = [], systemConfig } = this.#input
-    const keys = bearerKeys
-      .filter((key) => key.enabled ?? true)
-      .map((key, index) => keySpec(key, index, this.#variables))
-    const single = systemConfig?.routing?.bearerAuthKey
-    if (single)
-      keys.push({ id: 'bearerAuthKey', name: 'bearerAuthKey', token: single, scope: { kind: 'all' } })
-    return keys
+    return { id, name: input.name, members }
   }
 
   #bodyLimit(input: string | number | undefined): number {
@@ -254,20 +259,6 @@ class Interpreter {
   #warn(path: readonly (string | number)[], what: string): void {
     const { line, column } = this.#document.locate(path)
     this.#warnings.push(`${this.#source}:${line}:${column}: ${path.join('.')}: ${what}.`)
-  }
-}
-
-function keySpec(key: KeyInput, index: number, variables: Variables): KeySpec {
-  const token = expandDeep(key.token, variables, () => undefined)
-  const id = key.id ?? key.name ?? `key-${index + 1}`
-  const all = (key.accessType ?? 'all') === 'all'
-  const groups = new Set(key.accessType === 'servers' ? [] : (key.allowedGroups ?? []))
-  const servers = new Set(key.accessType === 'groups' ? [] : (key.allowedServers ?? []))
-  return {
-    id,
-    name: key.name ?? id,
-    token: String(token),
-    scope: all ? { kind: 'all' } : { kind: 'some', groups, servers },
   }
 }
 

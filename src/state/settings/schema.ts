@@ -67,7 +67,7 @@ const groupSchema = z.looseObject({
 const keySchema = z.looseObject({
   id: text.optional(),
   name: text.optional(),
-  token: z.string().min(8, 'a key needs at least 8 characters'),
+  token: z.string(),
   enabled: z.boolean().optional(),
   accessType: z.enum(['all', 'groups', 'servers', 'custom']).optional(),
   allowedGroups: z.array(z.string()).nullish(),
