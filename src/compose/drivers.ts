@@ -28,6 +28,9 @@ export interface DriverDeps {
 /** Lines of stderr that are kept for people. */
 const STDERR_LINES = 20
 
+/** A server reached over HTTP runs already: unlike a program, it has nothing to download first. */
+const HTTP_INIT_TIMEOUT_MS = 30_000
+
 /** The driver for a server's transport. */
 export function upstreamFactory(spec: ServerSpec, deps: DriverDeps): UpstreamFactory {
   const stderr = new Ring<string>(STDERR_LINES)
@@ -35,12 +38,12 @@ export function upstreamFactory(spec: ServerSpec, deps: DriverDeps): UpstreamFac
   const { transport } = spec
   const context: Context = { ...deps, log, server: spec.name, stderr }
   if (transport.kind === 'stdio') return factory(stdioOpener(transport, context), context)
-  if (transport.kind === 'sse') return factory(sseOpener(transport, context), context)
-  if (transport.kind === 'streamable-http') return factory(streamableOpener(transport, context), context)
-  return eitherHttp(
-    factory(streamableOpener(transport, context), context),
-    factory(sseOpener(transport, context), context),
-  )
+  const initTimeoutMs = Math.min(context.initTimeoutMs, HTTP_INIT_TIMEOUT_MS)
+  const streamable = factory(streamableOpener(transport, context), { ...context, initTimeoutMs })
+  const sse = factory(sseOpener(transport, context), { ...context, initTimeoutMs })
+  if (transport.kind === 'sse') return sse
+  if (transport.kind === 'streamable-http') return streamable
+  return eitherHttp(streamable, sse)
 }
 
 interface Context extends DriverDeps {
@@ -68,9 +71,10 @@ function streamableOpener(transport: HttpSpec, context: Context): OpenChannel {
 }
 
 function sseOpener(transport: HttpSpec, context: Context): OpenChannel {
-  const { maxMessageBytes } = HTTP_LIMITS
+  const { maxMessageBytes, notifyMs } = HTTP_LIMITS
+  const limits = { maxMessageBytes, notifyMs }
   return (events, signal) =>
-    SseChannel.open(events, signal, { ...context, target: httpTarget(transport, context), maxMessageBytes })
+    SseChannel.open(events, signal, { ...context, ...limits, target: httpTarget(transport, context) })
 }
 
 /**

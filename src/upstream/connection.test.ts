@@ -6,7 +6,7 @@ import { recordingLogger } from '../../tests/harness/recording-logger.ts'
 import { HubError } from '../domain/errors.ts'
 import { parseMessage, type RpcAnswer, type RpcNotification, type RpcRequest } from '../mcp/json-rpc.ts'
 import { Connection } from './connection.ts'
-import type { CallTimes, PendingCall, UpstreamCall } from './upstream.ts'
+import type { CallTimes, PendingCall, Related, UpstreamCall } from './upstream.ts'
 
 const LIMITS: CallTimes = { timeoutMs: 1_000, resetTimeoutOnProgress: true, maxTotalTimeoutMs: 0 }
 
@@ -14,8 +14,8 @@ function connected({ attach = true } = {}) {
   const clock = new FakeClock()
   const channel = new FakeChannel()
   const { logger, lines } = recordingLogger()
-  const requests: { request: RpcRequest; related: PendingCall | undefined }[] = []
-  const notifications: { notification: RpcNotification; related: PendingCall | undefined }[] = []
+  const requests: { request: RpcRequest; related: Related }[] = []
+  const notifications: { notification: RpcNotification; related: Related }[] = []
   const connection = new Connection({
     server: 'time',
     clock,
@@ -302,6 +302,35 @@ describe('cancelling a call', () => {
   })
 })
 
+describe('a call that nobody waits for any more', () => {
+  const cancelled = () => {
+    const made = connected()
+    const pending = made.connection.request(call())
+    outcome(pending)
+    pending.cancel(undefined)
+    const over = vi.fn()
+    pending.onceOver(over)
+    return { ...made, pending, over }
+  }
+
+  test('is over in the server when its late answer comes', () => {
+    const { say, over } = cancelled()
+    say({ jsonrpc: '2.0', id: 2, result: {} })
+    expect(over).not.toHaveBeenCalled()
+    say({ jsonrpc: '2.0', id: 1, result: {} })
+    say({ jsonrpc: '2.0', id: 1, result: {} })
+    expect(over).toHaveBeenCalledOnce()
+  })
+
+  test('is over when the connection ends, or has ended already', () => {
+    const { connection, pending, over } = cancelled()
+    connection.closedBy(new HubError('upstream.lost', 'Gone.'))
+    expect(over).toHaveBeenCalledOnce()
+    pending.onceOver(over)
+    expect(over).toHaveBeenCalledTimes(2)
+  })
+})
+
 describe('what a server says unasked', () => {
   test('a ping is answered at once, under its own id', () => {
     const { channel, requests, say } = connected()
@@ -316,9 +345,11 @@ describe('what a server says unasked', () => {
     say({ jsonrpc: '2.0', id: 1, method: 'sampling/createMessage', params: {} }, 1)
     say({ jsonrpc: '2.0', method: 'notifications/message', params: {} }, 1)
     say({ jsonrpc: '2.0', method: 'notifications/message', params: {} })
+    say({ jsonrpc: '2.0', id: 1, result: {} })
+    say({ jsonrpc: '2.0', method: 'notifications/message', params: {} }, 1)
     expect(requests).toMatchObject([{ request: { method: 'sampling/createMessage' } }])
     expect(requests[0]?.related).toBe(pending)
-    expect(notifications.map(({ related }) => related)).toEqual([pending, undefined])
+    expect(notifications.map(({ related }) => related)).toEqual([pending, undefined, 'gone'])
   })
 
   test('answers to its questions go back under its id with the bytes that came', () => {

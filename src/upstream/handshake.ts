@@ -12,7 +12,7 @@ interface HandshakeDeps {
   readonly server: string
   readonly clock: Clock
   readonly log: Logger
-  /** How long the server may take from its start to its answer to `initialize`. */
+  /** How long the server may take from its start to its answer to `initialize`, all in all. */
   readonly initTimeoutMs: number
 }
 
@@ -34,24 +34,58 @@ export async function connect(
     failed: (requestId, error) => connection.failed(requestId, error),
     closed: (reason) => connection.closedBy(reason),
   }
-  const onAbort = () => void connection.close()
+  const giveUp = new AbortController()
+  let late: HubError | undefined
+  let opened = false
+  const timer = deps.clock.after(deps.initTimeoutMs, () => {
+    late = tooLate(deps, opened ? 'did not answer initialize' : 'did not open a connection')
+    connection.closedBy(late)
+    giveUp.abort()
+  })
+  const onAbort = () => {
+    void connection.close()
+    giveUp.abort()
+  }
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    connection.attach(await open(events, signal))
-    const answer = await connection.request({
-      method: METHOD.initialize,
-      params: jsonBytes(identity),
-      limits: { timeoutMs: deps.initTimeoutMs, resetTimeoutOnProgress: false, maxTotalTimeoutMs: 0 },
-    }).answer
-    connection.greeted(readHello(deps.server, answer))
+    if (signal.aborted) onAbort()
+    if (connection.ended) throw connection.ended
+    // Not only the signal: a channel that comes about too late finds the connection ended, and is closed.
+    await Promise.race([
+      open(events, giveUp.signal).then((channel) => connection.attach(channel)),
+      connection.closed.then((reason) => Promise.reject(reason)),
+    ])
+    opened = true
+    connection.greeted(readHello(deps.server, await initialize(connection, identity, deps)))
     connection.notify(NOTIFICATION.initialized, undefined)
     return connection
   } catch (error) {
     await connection.close()
-    throw error
+    throw late ?? error
   } finally {
+    timer.stop()
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+function initialize(
+  connection: Connection,
+  identity: ClientIdentity,
+  { initTimeoutMs }: HandshakeDeps,
+): Promise<RpcAnswer> {
+  return connection.request({
+    method: METHOD.initialize,
+    params: jsonBytes(identity),
+    // The deadline of the whole handshake comes first.
+    limits: { timeoutMs: initTimeoutMs, resetTimeoutOnProgress: false, maxTotalTimeoutMs: 0 },
+  }).answer
+}
+
+function tooLate({ server, initTimeoutMs }: HandshakeDeps, what: string): HubError {
+  return new HubError('upstream.timeout', `Server "${server}" ${what} within ${initTimeoutMs} ms.`, {
+    data: { server, timeoutMs: initTimeoutMs },
+    cure: 'Check that what the settings name is an MCP server, and that it does not hang while it starts.',
+  })
 }
 
 function readHello(server: string, answer: RpcAnswer): ServerHello {

@@ -108,9 +108,9 @@ describe('how a server is reached', () => {
     [{ type: 'stdio' }, 's: a stdio server needs a "command"'],
     [{ type: 'sse', command: 'x' }, 's: a server of this type needs a "url"'],
     [{ type: 'http' }, 's: a server of this type needs a "url"'],
-    [{ url: 'localhost:3000' }, 's.url: "localhost:3000" is no http or https URL'],
-    [{ url: 'file:///etc/passwd' }, 's.url: "file:///etc/passwd" is no http or https URL'],
-    [{ type: 'sse', url: '/mcp' }, 's.url: "/mcp" is no http or https URL'],
+    [{ url: 'localhost:3000' }, 's.url: this is no http or https URL'],
+    [{ url: 'file:///etc/passwd' }, 's.url: this is no http or https URL'],
+    [{ type: 'sse', url: '/mcp' }, 's.url: this is no http or https URL'],
     [{ type: 'openapi', openapi: {} }, 's.type: servers of type "openapi" are not supported yet'],
   ])('not at all by %j', (input, why) => {
     const error = refusal({ mcpServers: { s: input } })

@@ -1,7 +1,7 @@
 import { HubError, messageOf } from '../../domain/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { EventDecoder, type ServerSentEvent } from '../../mcp/event-stream.ts'
-import { type HttpResponse, mediaType } from './http-request.ts'
+import { brokenOff, type HttpResponse, mediaType } from './http-request.ts'
 
 export interface EventReaderOptions {
   readonly server: string
@@ -19,10 +19,15 @@ export function isEventStream(response: HttpResponse): boolean {
 
 /**
  * Reads a response to its end, or until `done`.
- * @throws HubError `upstream.invalid` for an event that is too long; a connection that breaks off is no error
+ * @returns what broke the stream off; undefined when it ended as it should
+ * @throws HubError `upstream.invalid` for an event that is too long
  */
-export async function readEvents(response: HttpResponse, options: EventReaderOptions): Promise<void> {
+export async function readEvents(
+  response: HttpResponse,
+  options: EventReaderOptions,
+): Promise<HubError | undefined> {
   let tooLong = false
+  let broken: HubError | undefined
   const decoder = new EventDecoder({
     limit: options.maxEventBytes,
     onEvent: options.onEvent,
@@ -38,6 +43,7 @@ export async function readEvents(response: HttpResponse, options: EventReaderOpt
     }
   } catch (error) {
     options.log.debug({ reason: messageOf(error) }, 'a stream of the server broke off')
+    broken = brokenOff(options.server, error)
   }
   response.body.destroy()
   if (tooLong)
@@ -48,4 +54,5 @@ export async function readEvents(response: HttpResponse, options: EventReaderOpt
         data: { server: options.server },
       },
     )
+  return broken
 }

@@ -1,15 +1,20 @@
 import { HubError, messageOf, toHubError } from '../../domain/errors.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
 import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
 import { isEventStream, readEvents } from '../http/event-reader.ts'
-import { type HttpResponse, type HttpTarget, readHint, refused, send } from '../http/http-request.ts'
+import { type HttpTarget, type LocatedResponse, readHint, refused, send } from '../http/http-request.ts'
+import { withTimeLimit } from '../http/time-limit.ts'
 
 export interface SseChannelDeps {
   readonly target: HttpTarget
+  readonly clock: Clock
   readonly log: Logger
   readonly maxMessageBytes: number
+  /** How long the server may take to accept a message that is no request, ms. */
+  readonly notifyMs: number
 }
 
 /**
@@ -24,29 +29,41 @@ export class SseChannel implements Channel {
   #ended = false
   #closing: Promise<void> | undefined
 
-  /** @throws HubError when the stream cannot be opened or does not name its endpoint */
+  /**
+   * @param signal gives the opening up; it does not matter once the channel is open
+   * @throws HubError when the stream cannot be opened or does not name its endpoint; nothing stays open then
+   */
   static async open(events: ChannelEvents, signal: AbortSignal, deps: SseChannelDeps): Promise<SseChannel> {
-    const response = await send(deps.target, 'GET', { accept: 'text/event-stream' }, undefined, signal)
-    if (!isEventStream(response)) throw refused(deps.target.server, response.status, await readHint(response))
-    const channel = new SseChannel(response, events, deps)
-    await channel.#endpoint.promise
-    return channel
+    const channel = new SseChannel(events, deps)
+    const onAbort = () => void channel.close()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      if (signal.aborted) onAbort()
+      await channel.#endpoint.promise
+      return channel
+    } catch (error) {
+      await channel.close()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
-  private constructor(response: HttpResponse, events: ChannelEvents, deps: SseChannelDeps) {
+  private constructor(events: ChannelEvents, deps: SseChannelDeps) {
     this.#events = events
     this.#deps = deps
     this.#tasks = new TaskGroup(deps.log)
-    this.#tasks.run('stream', (signal) => this.#read(response, signal))
+    this.#tasks.run('stream', (signal) => this.#listen(signal))
   }
 
   send({ bytes, requestId }: Outgoing): void {
-    this.#tasks.run('post', async (signal) => {
+    if (requestId === undefined)
+      return this.#tasks.run('notification', (signal) => this.#notify(bytes, signal))
+    this.#tasks.run('request', async (signal) => {
       try {
         await this.#post(bytes, signal)
       } catch (error) {
-        if (requestId !== undefined) this.#events.failed(requestId, toHubError(error))
-        else this.#deps.log.debug({ reason: messageOf(error) }, 'a message did not reach the server')
+        this.#events.failed(requestId, toHubError(error))
       }
     })
   }
@@ -71,30 +88,31 @@ export class SseChannel implements Channel {
     await tasks
   }
 
-  async #post(bytes: Buffer, signal: AbortSignal): Promise<void> {
+  async #notify(bytes: Buffer, signal: AbortSignal): Promise<void> {
+    const { clock, log, notifyMs } = this.#deps
+    try {
+      await withTimeLimit({ clock, ms: notifyMs, signal }, (limited) => this.#post(bytes, limited))
+    } catch (error) {
+      log.debug({ reason: messageOf(error) }, 'a message did not reach the server')
+    }
+  }
+
+  async #post(body: Buffer, signal: AbortSignal): Promise<void> {
     const target = await this.#endpoint.promise
-    const response = await send(target, 'POST', { 'content-type': 'application/json' }, bytes, signal)
+    const headers = { 'content-type': 'application/json' }
+    const response = await send(target, { method: 'POST', headers, body, signal })
     if (response.status >= 400) throw refused(target.server, response.status, await readHint(response))
     await response.body.dump()
   }
 
-  async #read(response: HttpResponse, signal: AbortSignal): Promise<void> {
-    const { target, log, maxMessageBytes } = this.#deps
-    const onAbort = () => response.body.destroy()
-    signal.addEventListener('abort', onAbort, { once: true })
-    let reason = new HubError('upstream.lost', `Server "${target.server}" closed its stream.`, {
-      data: { server: target.server },
-    })
+  async #listen(signal: AbortSignal): Promise<void> {
+    const { target } = this.#deps
+    let reason: HubError
     try {
-      await readEvents(response, {
-        server: target.server,
-        log,
-        maxEventBytes: maxMessageBytes,
-        onEvent: ({ event, data }) =>
-          event === 'endpoint' ? this.#takeEndpoint(data) : this.#takeMessage(data),
-        onRetry: () => undefined,
-        done: () => false,
-      })
+      const headers = { accept: 'text/event-stream' }
+      const response = await send(target, { method: 'GET', headers, signal })
+      if (!isEventStream(response)) throw refused(target.server, response.status, await readHint(response))
+      reason = await this.#read(response)
     } catch (error) {
       reason = toHubError(error)
     }
@@ -102,10 +120,29 @@ export class SseChannel implements Channel {
     this.#end(reason)
   }
 
+  /** Reads the stream to its end. */
+  async #read(response: LocatedResponse): Promise<HubError> {
+    const { target, log, maxMessageBytes } = this.#deps
+    const { server } = target
+    const broken = await readEvents(response, {
+      server,
+      log,
+      maxEventBytes: maxMessageBytes,
+      onEvent: ({ event, data }) =>
+        event === 'endpoint' ? this.#takeEndpoint(data, response.url) : this.#takeMessage(data),
+      onRetry: () => undefined,
+      done: () => false,
+    })
+    return new HubError('upstream.lost', `Server "${server}" closed its stream.`, {
+      data: { server },
+      ...(broken ? { cause: broken } : {}),
+    })
+  }
+
   /** The endpoint may be relative, and must lie where the stream came from: no other site gets our credentials. */
-  #takeEndpoint(path: string): void {
+  #takeEndpoint(path: string, base: URL): void {
     const { target } = this.#deps
-    const url = URL.canParse(path, target.url.href) ? new URL(path, target.url) : undefined
+    const url = URL.canParse(path, base.href) ? new URL(path, base) : undefined
     if (url?.origin === target.url.origin) this.#endpoint.resolve({ ...target, url })
     else
       this.#endpoint.reject(

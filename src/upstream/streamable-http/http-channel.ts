@@ -6,6 +6,7 @@ import { parseBody } from '../../mcp/json-rpc.ts'
 import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
 import { type EventReaderOptions, isEventStream, readEvents } from '../http/event-reader.ts'
 import {
+  brokenOff,
   type HttpResponse,
   type HttpTarget,
   NOT_ACCEPTED,
@@ -13,7 +14,9 @@ import {
   readHint,
   refused,
   send,
+  wasNotAccepted,
 } from '../http/http-request.ts'
+import { withTimeLimit } from '../http/time-limit.ts'
 
 export interface HttpLimits {
   readonly maxMessageBytes: number
@@ -21,8 +24,10 @@ export interface HttpLimits {
   readonly retryMs: number
   /** Longest wait before a stream is opened again, whatever the server says, ms. */
   readonly maxRetryMs: number
-  /** How many tries in a row to come back to a call's stream may fail. */
+  /** How many tries in a row to open a stream may fail. Each doubles the wait before the next. */
   readonly maxFailures: number
+  /** How long the server may take to accept a message that is no request, ms. */
+  readonly notifyMs: number
 }
 
 export const HTTP_LIMITS: HttpLimits = {
@@ -30,6 +35,7 @@ export const HTTP_LIMITS: HttpLimits = {
   retryMs: 1_000,
   maxRetryMs: 30_000,
   maxFailures: 5,
+  notifyMs: 10_000,
 }
 
 export interface HttpChannelDeps {
@@ -56,6 +62,8 @@ export class HttpChannel implements Channel {
   readonly #open = new Map<number, AbortController>()
   #sessionId: string | undefined
   #revision: string | undefined
+  /** Resolves once the server has taken `notifications/initialized`, or failed to. */
+  #greeted: Promise<void> | undefined
   #ended = false
   #closing: Promise<void> | undefined
 
@@ -66,13 +74,30 @@ export class HttpChannel implements Channel {
   }
 
   send({ bytes, requestId }: Outgoing): void {
-    if (requestId === undefined)
-      return this.#tasks.run('notification', (signal) => this.#notify(bytes, signal))
+    if (requestId !== undefined) return this.#sendRequest(bytes, requestId)
+    // What follows `agreed` is `notifications/initialized`.
+    if (this.#revision !== undefined && !this.#greeted) return this.#greet(bytes)
+    this.#tasks.run('notification', (signal) => this.#notify(bytes, signal))
+  }
+
+  /** Posts may overtake each other: until the server knows that we are ready, requests have to wait. */
+  #greet(bytes: Buffer): void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#greeted = promise
+    this.#tasks.run('initialized', async (signal) => {
+      await this.#notify(bytes, signal)
+      resolve()
+      this.#tasks.run('standalone stream', (end) => this.#listen(end))
+    })
+  }
+
+  #sendRequest(bytes: Buffer, requestId: number): void {
     const abort = new AbortController()
     this.#open.set(requestId, abort)
     this.#tasks.run('request', async () => {
       try {
-        await this.#request(bytes, requestId, abort.signal)
+        await this.#greeted
+        if (!abort.signal.aborted) await this.#request(bytes, requestId, abort.signal)
       } catch (error) {
         this.#failed(requestId, toHubError(error))
       }
@@ -86,7 +111,6 @@ export class HttpChannel implements Channel {
 
   agreed(protocolVersion: string): void {
     this.#revision = protocolVersion
-    this.#tasks.run('standalone stream', (signal) => this.#listen(signal))
   }
 
   close(): Promise<void> {
@@ -104,43 +128,52 @@ export class HttpChannel implements Channel {
   }
 
   async #notify(bytes: Buffer, signal: AbortSignal): Promise<void> {
+    const { clock, limits, log } = this.#deps
     try {
-      const response = await this.#post(bytes, signal)
-      await response.body.dump()
+      await withTimeLimit({ clock, ms: limits.notifyMs, signal }, async (limited) => {
+        const response = await this.#post(bytes, limited)
+        await response.body.dump()
+      })
     } catch (error) {
-      this.#deps.log.debug({ reason: messageOf(error) }, 'a message did not reach the server')
+      log.debug({ reason: messageOf(error) }, 'a message did not reach the server')
+      this.#endIfGone(toHubError(error))
     }
   }
 
   async #request(bytes: Buffer, requestId: number, signal: AbortSignal): Promise<void> {
+    const { limits, target } = this.#deps
     const response = await this.#post(bytes, signal)
-    if (isEventStream(response)) await this.#followStream(response, requestId, signal)
-    else
-      this.#takeBody(
-        await readAll(response, this.#deps.limits.maxMessageBytes, this.#deps.target.server),
-        requestId,
-      )
+    if (isEventStream(response)) return this.#followStream(response, requestId, signal)
+    this.#takeBody(await readAll(response, limits.maxMessageBytes, target.server), requestId)
     if (this.#open.has(requestId)) throw this.#noAnswer()
   }
 
-  async #post(bytes: Buffer, signal: AbortSignal): Promise<HttpResponse> {
-    const { target } = this.#deps
+  async #post(body: Buffer, signal: AbortSignal): Promise<HttpResponse> {
+    const session = this.#sessionId
     const headers = {
       ...this.#headers(),
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
     }
-    const response = await send(target, 'POST', headers, bytes, signal)
+    const response = await send(this.#deps.target, { method: 'POST', headers, body, signal })
     const id = response.headers['mcp-session-id']
     if (typeof id === 'string' && this.#revision === undefined) this.#sessionId = id
-    if (response.status < 400) return response
-    const error = refused(target.server, response.status, await readHint(response))
-    // 404 to a request with a session id: the server has forgotten the session ("Session Management").
-    if (response.status !== 404 || this.#sessionId === undefined) throw error
-    this.#sessionId = undefined
-    throw new HubError('upstream.lost', `Server "${target.server}" has ended the session.`, {
+    if (response.status >= 400) throw await this.#refusal(response, session)
+    return response
+  }
+
+  /** @param session the id that the request carried */
+  async #refusal(response: HttpResponse, session: string | undefined): Promise<HubError> {
+    const { server } = this.#deps.target
+    const { status } = response
+    const hint = await readHint(response)
+    const error = refused(server, status, hint)
+    // 404 is what the spec says ("Session Management"); 400 is what many servers answer.
+    const forgotten = session !== undefined && (status === 404 || (status === 400 && /session/i.test(hint)))
+    if (!forgotten) return error
+    return new HubError('upstream.lost', `Server "${server}" has ended the session.`, {
       cause: error,
-      data: { server: target.server, ...NOT_ACCEPTED },
+      data: { server, status, ...NOT_ACCEPTED },
     })
   }
 
@@ -148,46 +181,71 @@ export class HttpChannel implements Channel {
   async #followStream(first: HttpResponse, requestId: number, signal: AbortSignal): Promise<void> {
     const { limits, clock } = this.#deps
     const position: StreamPosition = { lastEventId: undefined, retryMs: limits.retryMs }
-    let response: HttpResponse | undefined = first
-    for (let failures = 0; failures <= limits.maxFailures; ) {
-      if (response) await readEvents(response, this.#reader(position, requestId))
-      // Without an event id there is nothing to come back to.
-      if (!this.#open.has(requestId) || position.lastEventId === undefined) return
-      await sleep(clock, Math.min(position.retryMs, limits.maxRetryMs), signal)
+    const reader = this.#reader(position, requestId)
+    let trouble = await readEvents(first, reader)
+    // Without an event id there is nothing to come back to.
+    for (let failures = 0; failures < limits.maxFailures && position.lastEventId !== undefined; ) {
+      if (!this.#open.has(requestId)) return
+      await sleep(clock, this.#wait(position, failures), signal)
       if (signal.aborted) return
-      response = await this.#reopen(position, signal)
-      failures = response ? 0 : failures + 1
+      const reopened = await this.#reopen(position, signal)
+      if (signal.aborted) return
+      if (reopened instanceof HubError) {
+        // That the server knows nothing of the stream does not tell that it never saw the call.
+        if (wasNotAccepted(reopened)) return this.#end(reopened)
+        trouble = brokenOff(this.#deps.target.server, reopened)
+        failures += 1
+      } else {
+        trouble = await readEvents(reopened, reader)
+        failures = 0
+      }
     }
+    if (this.#open.has(requestId)) throw trouble ?? this.#noAnswer()
   }
 
   /** The standalone stream, for what belongs to no request. A server need not offer one. */
   async #listen(signal: AbortSignal): Promise<void> {
     const { clock, limits, log } = this.#deps
     const position: StreamPosition = { lastEventId: undefined, retryMs: limits.retryMs }
-    for (let first = true; !signal.aborted; first = false) {
-      let response: HttpResponse
-      try {
-        response = await this.#openStream(position, signal)
-      } catch (error) {
-        // Nobody there any more: no need to wait for the next call to find out.
-        if (!signal.aborted) this.#end(toHubError(error))
-        return
+    const reader = this.#reader(position, undefined)
+    let offered = false
+    for (let failures = 0; failures < limits.maxFailures; ) {
+      const stream = await this.#reopen(position, signal)
+      if (signal.aborted) return
+      if (stream instanceof HubError) {
+        if (!offered && offersNone(stream))
+          return log.debug({ reason: stream.message }, 'the server offers no stream of its own')
+        if (this.#endIfGone(stream)) return
+        failures += 1
+      } else {
+        offered = true
+        failures = (await this.#readOwn(stream, reader)) ? 0 : failures + 1
       }
-      if (!isEventStream(response)) {
-        await response.body.dump()
-        if (first) log.debug({ status: response.status }, 'the server offers no stream of its own')
-        else
-          this.#end(
-            new HubError(
-              'upstream.lost',
-              `Server "${this.#deps.target.server}" refuses to go on with its stream (HTTP ${response.status}).`,
-            ),
-          )
-        return
-      }
-      await readEvents(response, this.#reader(position, undefined))
-      await sleep(clock, Math.min(position.retryMs, limits.maxRetryMs), signal)
+      await sleep(clock, this.#wait(position, failures), signal)
+      if (signal.aborted) return
     }
+    log.warn(
+      {},
+      'the stream of the server stays closed: what it announces is missed until it is connected anew',
+    )
+  }
+
+  /** Whether what came was fit to be read. */
+  async #readOwn(stream: HttpResponse, reader: EventReaderOptions): Promise<boolean> {
+    try {
+      await readEvents(stream, reader)
+      return true
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, 'the stream of the server was given up')
+      return false
+    }
+  }
+
+  /** Before a stream is opened again: what the server asks for, and more after each failure. */
+  #wait({ retryMs }: StreamPosition, failures: number): number {
+    const { limits } = this.#deps
+    const ms = failures === 0 ? retryMs : Math.max(retryMs, limits.retryMs) * 2 ** failures
+    return Math.min(ms, limits.maxRetryMs)
   }
 
   #reader(position: StreamPosition, requestId: number | undefined): EventReaderOptions {
@@ -207,21 +265,19 @@ export class HttpChannel implements Channel {
     }
   }
 
-  async #reopen(position: StreamPosition, signal: AbortSignal): Promise<HttpResponse | undefined> {
-    try {
-      const response = await this.#openStream(position, signal)
-      if (isEventStream(response)) return response
-      await response.body.dump()
-    } catch (error) {
-      this.#deps.log.debug({ reason: messageOf(error) }, 'a stream of the server could not be opened again')
-    }
-    return undefined
-  }
-
-  #openStream({ lastEventId }: StreamPosition, signal: AbortSignal): Promise<HttpResponse> {
+  async #reopen({ lastEventId }: StreamPosition, signal: AbortSignal): Promise<HttpResponse | HubError> {
+    const { log, target } = this.#deps
+    const session = this.#sessionId
     const resume = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
     const headers = { ...this.#headers(), accept: 'text/event-stream', ...resume }
-    return send(this.#deps.target, 'GET', headers, undefined, signal)
+    try {
+      const response = await send(target, { method: 'GET', headers, signal })
+      if (isEventStream(response)) return response
+      throw await this.#refusal(response, session)
+    } catch (error) {
+      log.debug({ reason: messageOf(error) }, 'a stream of the server could not be opened')
+      return toHubError(error)
+    }
   }
 
   /** @param requestId the request on whose exchange the body came */
@@ -243,13 +299,21 @@ export class HttpChannel implements Channel {
   #failed(requestId: number, error: HubError): void {
     if (!this.#open.delete(requestId) || this.#ended) return
     this.#events.failed(requestId, error)
-    // Nobody there at all: the whole connection is down, not only this call.
-    if (error.code === 'upstream.lost') this.#end(error)
+    this.#endIfGone(error)
+  }
+
+  /** Nobody there, or nobody who knows the session: the whole connection is down, not only one exchange. */
+  #endIfGone(error: HubError): boolean {
+    if (!wasNotAccepted(error)) return false
+    this.#end(error)
+    return true
   }
 
   #end(reason: HubError): void {
     if (this.#ended) return
     this.#ended = true
+    // Nobody is left to be told that the session is over.
+    this.#sessionId = undefined
     this.#events.closed(reason)
     void this.close()
   }
@@ -263,12 +327,15 @@ export class HttpChannel implements Channel {
 
   /** Tells the server that the session is over; servers need not care. */
   async #endSession(): Promise<void> {
+    const { clock, log, target } = this.#deps
+    const { signal: never } = new AbortController()
     try {
-      const signal = AbortSignal.timeout(END_SESSION_MS)
-      const response = await send(this.#deps.target, 'DELETE', this.#headers(), undefined, signal)
-      await response.body.dump()
+      await withTimeLimit({ clock, ms: END_SESSION_MS, signal: never }, async (signal) => {
+        const response = await send(target, { method: 'DELETE', headers: this.#headers(), signal })
+        await response.body.dump()
+      })
     } catch (error) {
-      this.#deps.log.debug({ reason: messageOf(error) }, 'the server was not told that the session is over')
+      log.debug({ reason: messageOf(error) }, 'the server was not told that the session is over')
     }
   }
 
@@ -278,4 +345,10 @@ export class HttpChannel implements Channel {
       data: { server },
     })
   }
+}
+
+/** What a first answer means that is neither a stream nor a passing trouble. */
+function offersNone({ data }: HubError): boolean {
+  const status = data['status']
+  return typeof status === 'number' && status < 500 && status !== 409 && status !== 429
 }
