@@ -18,7 +18,7 @@ const log = (data: string) =>
   `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"${data}"}}`
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-async function person(name: string, url: string, answer: () => Promise<void> = async () => undefined) {
+async function person(name: string, url: string, answer: () => Promise<unknown> = async () => undefined) {
   const client = new Client({ name, version: '1' }, { capabilities: { elicitation: {}, roots: {} } })
   const heard: string[] = []
   client.setRequestHandler(ElicitRequestSchema, async ({ params }) => {

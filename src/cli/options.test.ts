@@ -37,6 +37,7 @@ describe('the options of the hub', () => {
       name: 'PORT',
     })
     expect(readOptions({}, { PORT: '0' }).port.value).toBe(0)
+    expect(readOptions({}, { PORT: '65535' }).port.value).toBe(65_535)
   })
 
   test('come from the environment', () => {

@@ -19,7 +19,8 @@ export class TaskGroup implements AsyncDisposable {
 
   run(name: string, task: (signal: AbortSignal) => Promise<unknown>): void {
     if (this.#abort.signal.aborted) return
-    const running: Promise<void> = task(this.#abort.signal).then(
+    const started = async () => task(this.#abort.signal)
+    const running: Promise<void> = started().then(
       () => undefined,
       (error: unknown) => this.report(name, error),
     )

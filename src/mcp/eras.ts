@@ -7,9 +7,6 @@ export type Revision = (typeof REVISIONS)[number]
 
 export const LATEST_2025: Revision = '2025-11-25'
 
-/** What a client that sends no `MCP-Protocol-Version` is taken for (2025-06-18, transports, "Protocol Version Header"). */
-export const ASSUMED_REVISION: Revision = '2025-03-26'
-
 export function isSupportedRevision(value: unknown): value is Revision {
   return REVISIONS.some((revision) => revision === value)
 }

@@ -25,12 +25,14 @@ export class EventDecoder {
   #size = 0
   #event = ''
   #id: string | undefined
+  #dead = false
 
   constructor(options: EventDecoderOptions) {
     this.#options = options
   }
 
   push(bytes: Uint8Array): void {
+    if (this.#dead) return
     let text = this.#text.decode(bytes, { stream: true })
     if (this.#skipLineFeed && text.length > 0) {
       if (text[0] === '\n') text = text.slice(1)
@@ -47,10 +49,19 @@ export class EventDecoder {
       }
     }
     this.#line += text.slice(from)
-    if (this.#line.length + this.#size > this.#options.limit) this.#options.onTooLong()
+    if (this.#line.length + this.#size > this.#options.limit) this.#tooLong()
+  }
+
+  #tooLong(): void {
+    if (this.#dead) return
+    this.#dead = true
+    this.#data = []
+    this.#line = ''
+    this.#options.onTooLong()
   }
 
   #takeLine(line: string): void {
+    if (this.#dead) return
     if (line === '') return this.#dispatch()
     if (line[0] === ':') return
     const colon = line.indexOf(':')
@@ -58,7 +69,9 @@ export class EventDecoder {
     const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (field === 'data') {
       this.#data.push(value)
-      this.#size += value.length
+      // The line feed that joins the lines counts too, or empty lines would be free.
+      this.#size += value.length + 1
+      if (this.#size > this.#options.limit) this.#tooLong()
     } else if (field === 'event') this.#event = value
     else if (field === 'id') {
       if (!value.includes('\0')) this.#id = value

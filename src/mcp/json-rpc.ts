@@ -80,7 +80,10 @@ export function parseBody(
 
 function parseJson(bytes: Buffer): { value: unknown; text: Buffer } {
   // JSON is UTF-8 (RFC 8259 §8.1). Bytes that are not are read with replacement characters, and passed on so too.
-  const text = singleLine(isUtf8(bytes) ? bytes : Buffer.from(bytes.toString('utf8')))
+  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+  // Some programs for Windows begin with a byte order mark; it may be ignored (RFC 8259 §8.1).
+  const given = marked ? bytes.subarray(3) : bytes
+  const text = singleLine(isUtf8(given) ? given : Buffer.from(given.toString('utf8')))
   try {
     return { value: JSON.parse(text.toString('utf8')), text }
   } catch (cause) {

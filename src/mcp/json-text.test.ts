@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { arrayText, jsonText, objectText } from '../../tests/fakes/json-text.ts'
-import { DuplicateMember, findElements, findMembers, type Span, splice } from './json-text.ts'
+import { findElements, findMembers, type Span, splice } from './json-text.ts'
 
+const DUPLICATE = expect.objectContaining({ code: 'request.duplicate-member' })
 const NAMES = ['id', 'params', '_meta', 'a', 'result'] as const
 
 function whole(bytes: Buffer): Span {
@@ -46,7 +47,7 @@ describe('the members of an object', () => {
   })
 
   test('that stand twice are refused when they are wanted, in whatever way they are written', () => {
-    expect(() => find('{"id":1,"id":1}', 'id')).toThrow(new DuplicateMember('id'))
+    expect(() => find('{"id":1,"id":1}', 'id')).toThrow(DUPLICATE)
     expect(() => find('{"id":1,"\\u0069\\u0064":2}', 'id')).toThrow(/"id" stands twice/)
     expect(find('{"x":1,"x":2,"id":3}', 'id')).toEqual({ id: '3' })
   })
@@ -67,9 +68,7 @@ describe('the members of an object', () => {
     expect(ids).toEqual(['1', '2'])
   })
 
-  test.fails('may have names that every JavaScript object inherits', () => {
-    // `found` is a plain object, so that `found['constructor']` is set before anything was found. No caller asks for
-    // such a name today; a `found` without prototype would make it right.
+  test('may have names that every JavaScript object inherits', () => {
     expect(find('{"constructor":1}', 'constructor')).toEqual({ constructor: '1' })
   })
 
@@ -79,7 +78,7 @@ describe('the members of an object', () => {
         const bytes = Buffer.from(text)
         const twice = NAMES.find((name) => keys.filter((key) => key === name).length > 1)
         if (twice) {
-          expect(() => findMembers(bytes, whole(bytes), NAMES)).toThrow(DuplicateMember)
+          expect(() => findMembers(bytes, whole(bytes), NAMES)).toThrow(DUPLICATE)
           return
         }
         const parsed: Record<string, unknown> = JSON.parse(text)

@@ -47,7 +47,7 @@ export function findMembers<K extends string>(
     at = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1)
     const end = skipValue(bytes, at)
     if (name !== undefined) {
-      if (found[name]) throw duplicate(name)
+      if (Object.hasOwn(found, name)) throw duplicate(name)
       found[name] = { start: at, end }
     }
     at = skipSpace(bytes, end)

@@ -390,7 +390,18 @@ describe('the end of a connection', () => {
     await settle()
     expect(seen.now).toBe('upstream.lost')
     expect(channel.closeCalls).toBeGreaterThan(0)
-    expect(connection.ended?.code).toBe('upstream.lost')
+    expect(connection.ended).toMatchObject({
+      code: 'upstream.lost',
+      message: 'The hub closed its connection to server "time".',
+      data: { server: 'time', byHub: true },
+    })
+  })
+
+  test('by the server does not count as one by the hub, also when the hub then closes what is left', async () => {
+    const { connection } = connected()
+    connection.closedBy(new HubError('upstream.lost', 'Gone.', { data: { server: 'time' } }))
+    await connection.close()
+    expect((await connection.closed).data).not.toHaveProperty('byHub')
   })
 
   test('makes later calls fail without sending them', async () => {
@@ -403,9 +414,7 @@ describe('the end of a connection', () => {
     expect(clock.pending).toBe(0)
   })
 
-  test.fails('tells of a later call that the server has certainly not seen it, so that it may be sent again', async () => {
-    // A call that waited for its turn (`Turns`) while the server restarted comes here: `data.accepted: false` on the error
-    // of a call that was never sent would let `Relay` repeat it on the next upstream, as it does for HTTP.
+  test('tells of a later call that the server has certainly not seen it, so that it may be sent again', async () => {
     const { connection } = connected()
     connection.closedBy(new HubError('upstream.lost', 'Gone.'))
     await expect(connection.request(call()).answer).rejects.toMatchObject({ data: { accepted: false } })

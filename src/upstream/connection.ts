@@ -78,12 +78,13 @@ export class Connection implements Upstream {
         if (call.method !== METHOD.initialize) this.#tellCancelled(id, reason)
       },
       onceOver: (fire) => {
-        if (this.#ended) return fire()
-        this.#late.set(id, fire)
+        if (this.#ended) fire()
+        else this.#late.set(id, fire)
+        return () => this.#late.delete(id)
       },
     })
     if (this.#ended || !this.#channel) {
-      pending.fail(this.#ended ?? lost(this.#deps.server, undefined))
+      pending.fail(neverSent(this.#deps.server, this.#ended))
       return pending
     }
     this.#calls.set(id, pending)
@@ -186,10 +187,23 @@ function lost(server: string, cause: HubError | undefined): HubError {
   )
 }
 
+/** The server has certainly not seen it, so that it may be sent to the next upstream. */
+function neverSent(server: string, cause: HubError | undefined): HubError {
+  return new HubError(
+    'upstream.lost',
+    `The connection to server "${server}" has ended${cause ? `: ${cause.message}` : '.'}`,
+    {
+      cause,
+      data: { server, accepted: false },
+      cure: 'Try again once the server is back.',
+    },
+  )
+}
+
 interface CallOwner {
   forget(): void
   tellCancelled(reason: string | undefined): void
-  onceOver(fire: () => void): void
+  onceOver(fire: () => void): () => void
 }
 
 class Call implements PendingCall {
@@ -247,8 +261,8 @@ class Call implements PendingCall {
     this.fail(new HubError('request.cancelled', `The call was cancelled${reason ? `: ${reason}` : ''}.`))
   }
 
-  onceOver(fire: () => void): void {
-    this.#owner.onceOver(fire)
+  onceOver(fire: () => void): () => void {
+    return this.#owner.onceOver(fire)
   }
 
   hold(): void {

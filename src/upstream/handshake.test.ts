@@ -141,8 +141,68 @@ describe('the handshake with a server', () => {
 
   test('fails with the reason when no channel comes about', async () => {
     const reason = new HubError('server.unavailable', 'It cannot be started.')
-    const deps = { server: 'x', clock: new FakeClock(), log: recordingLogger().logger, initTimeoutMs: 1 }
-    const open = () => Promise.reject(reason)
-    await expect(connect(open, IDENTITY, NOBODY, new AbortController().signal, deps)).rejects.toBe(reason)
+    const { clock, connecting } = startWith(() => Promise.reject(reason))
+    await expect(connecting).rejects.toBe(reason)
+    expect(clock.pending).toBe(0)
+  })
+})
+
+/** Goes through the handshake over what `open` brings. */
+function startWith(
+  open: (signal: AbortSignal) => Promise<FakeChannel>,
+  signal = new AbortController().signal,
+) {
+  const clock = new FakeClock()
+  const deps = { server: 'time', clock, log: recordingLogger().logger, initTimeoutMs: 5_000 }
+  const connecting = connect((_events, given) => open(given), IDENTITY, NOBODY, signal, deps)
+  connecting.catch(() => undefined)
+  return { clock, connecting }
+}
+
+describe('the time that a handshake may take', () => {
+  test('is for all of it together, the opening of the channel too', async () => {
+    const channel = new FakeChannel()
+    const opening = Promise.withResolvers<FakeChannel>()
+    const { clock, connecting } = startWith(() => opening.promise)
+    await clock.advance(3_000)
+    opening.resolve(channel)
+    await clock.advance(1_999)
+    expect([channel.sent.length, channel.closeCalls]).toEqual([1, 0])
+    await clock.advance(1)
+    await expect(connecting).rejects.toMatchObject({
+      code: 'upstream.timeout',
+      message: 'Server "time" did not answer initialize within 5000 ms.',
+    })
+    expect(channel.closeCalls).toBeGreaterThan(0)
+    expect(clock.pending).toBe(0)
+  })
+
+  test('ends a channel that does not come about; one that comes later is closed', async () => {
+    const channel = new FakeChannel()
+    const opening = Promise.withResolvers<FakeChannel>()
+    let told: AbortSignal | undefined
+    const { clock, connecting } = startWith((signal) => {
+      told = signal
+      return opening.promise
+    })
+    await clock.advance(5_000)
+    await expect(connecting).rejects.toMatchObject({
+      code: 'upstream.timeout',
+      message: 'Server "time" did not open a connection within 5000 ms.',
+    })
+    expect(told?.aborted).toBe(true)
+    opening.resolve(channel)
+    await settle()
+    expect([channel.sent, channel.closeCalls]).toEqual([[], 1])
+  })
+
+  test('is nothing at all when it is not wanted any more from the start', async () => {
+    let opened = false
+    const { clock, connecting } = startWith(async () => {
+      opened = true
+      return new FakeChannel()
+    }, AbortSignal.abort())
+    await expect(connecting).rejects.toMatchObject({ code: 'upstream.lost' })
+    expect([opened, clock.pending]).toEqual([false, 0])
   })
 })

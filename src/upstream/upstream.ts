@@ -45,9 +45,9 @@ export interface PendingCall {
   cancel(reason: string | undefined): void
   /**
    * Calls back when the server can no longer be at work on a call that was cancelled or timed out: its late answer came, or the
-   * connection has ended.
+   * connection has ended. The result stops the waiting.
    */
-  onceOver(fire: () => void): void
+  onceOver(fire: () => void): () => void
   /** While held, the silence of the server does not count: it waits for somebody on the client's side. */
   hold(): void
   release(): void

@@ -12,8 +12,8 @@ export class FakeCall implements PendingCall {
   readonly cancellations: (string | undefined)[] = []
   /** How many holds are in force. */
   holds = 0
-  /** Who wants to know when the server can no longer be at work on it. */
-  readonly late: (() => void)[] = []
+  /** Callbacks that wait for the server to have come to its end with a call that nobody waits for. */
+  readonly waitingForEnd: (() => void)[] = []
   readonly #settle: PromiseWithResolvers<RpcAnswer>
 
   constructor(call: UpstreamCall) {
@@ -47,20 +47,14 @@ export class FakeCall implements PendingCall {
     this.fail(new HubError('request.cancelled', 'The call was cancelled.'))
   }
 
-  onceOver(fire: () => void): void {
-    this.late.push(fire)
+  onceOver(fire: () => void): () => void {
+    this.waitingForEnd.push(fire)
+    return () => this.waitingForEnd.splice(this.waitingForEnd.indexOf(fire), 1)
   }
 
   /** The server's late answer has come: it is no longer at work on a call that nobody waits for. */
   endLate(): void {
-    for (const fire of this.late.splice(0)) fire()
-  }
-
-  /** Callbacks that wait for the server to have come to its end with a call that nobody waits for. */
-  readonly waitingForEnd: (() => void)[] = []
-
-  onceOver(fire: () => void): void {
-    this.waitingForEnd.push(fire)
+    for (const fire of this.waitingForEnd.splice(0)) fire()
   }
 
   hold(): void {

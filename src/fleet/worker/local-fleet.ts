@@ -24,6 +24,8 @@ export class LocalFleet {
   readonly #deps: LocalFleetDeps
   readonly #servers = new Map<string, LocalServer>()
   readonly #retiring = new Set<Promise<void>>()
+  /** Servers that were replaced or removed and finish their last calls. */
+  readonly #draining = new Set<LocalServer>()
   #closed = false
 
   constructor(deps: LocalFleetDeps) {
@@ -86,14 +88,15 @@ export class LocalFleet {
 
   async close(): Promise<void> {
     this.#closed = true
-    const servers = [...this.#servers.values()]
+    const servers = [...this.#servers.values(), ...this.#draining]
     this.#servers.clear()
     await Promise.all(servers.map((server) => server.stop({ drain: false })))
     await Promise.all(this.#retiring)
   }
 
   #retire(server: LocalServer): void {
-    this.#track(server.stop({ drain: true }))
+    this.#draining.add(server)
+    this.#track(server.stop({ drain: true }).finally(() => this.#draining.delete(server)))
   }
 
   #track(work: Promise<void>): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { serverSpec } from '../../../tests/fakes/domain.ts'
 import { FakeFactory } from '../../../tests/fakes/factory.ts'
 import { fixedRandom } from '../../../tests/fakes/random.ts'
-import type { FakeUpstream } from '../../../tests/fakes/upstream.ts'
+import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { HubError } from '../../domain/errors.ts'
@@ -28,6 +28,7 @@ async function make(parts: Partial<ServerSpec> = {}) {
   const events: string[] = []
   const inbounds: (string | undefined)[] = []
   const gate = new Semaphore(8)
+  const ownGate = new Semaphore(8)
   const server = new LocalServer(serverSpec('a', parts), {
     factory,
     identity: identity('hub'),
@@ -38,9 +39,11 @@ async function make(parts: Partial<ServerSpec> = {}) {
       },
       up: () => events.push('up'),
       down: (_server, _upstream, reason) => events.push(`down: ${reason.message}`),
+      ownUp: (_server, { id }) => events.push(`own up: ${id}`),
       stateChanged: () => events.push('state'),
     },
     startGate: gate,
+    ownStartGate: ownGate,
     backoff: DEFAULT_BACKOFF,
     clock,
     random: fixedRandom(0),
@@ -50,7 +53,7 @@ async function make(parts: Partial<ServerSpec> = {}) {
   })
   server.start()
   await settle()
-  return { clock, factory, events, inbounds, server, gate }
+  return { clock, factory, events, inbounds, server, gate, ownGate }
 }
 
 describe('a server that is shared', () => {
@@ -148,7 +151,7 @@ describe('a server with isolation "session"', () => {
   test('that cannot start says why, and is tried again with the next call', async () => {
     const { server, factory, clock } = await isolated()
     factory.alwaysFail(new HubError('server.unavailable', 'no such program'))
-    await expect(server.upstream(holder('alice'))).rejects.toMatchObject({
+    await expect(Promise.resolve(server.upstream(holder('alice')))).rejects.toMatchObject({
       code: 'server.unavailable',
       message: 'Server "a" cannot be started: no such program',
     })
@@ -158,8 +161,8 @@ describe('a server with isolation "session"', () => {
   })
 
   test('gives its place at the start gate back, however the start went', async () => {
-    const { server, factory, gate } = await isolated()
-    const taken = await Promise.all(Array.from({ length: 7 }, () => gate.acquire()))
+    const { server, factory, ownGate } = await isolated()
+    const taken = await Promise.all(Array.from({ length: 7 }, () => ownGate.acquire()))
     factory.alwaysFail(new Error('x'))
     for (const id of ['a', 'b'])
       await expect(Promise.resolve(server.upstream(holder(id)))).rejects.toThrow('cannot be started')
@@ -167,6 +170,76 @@ describe('a server with isolation "session"', () => {
     await server.upstream(holder('c'))
     await server.upstream(holder('d'))
     for (const release of taken) release()
+  })
+
+  test('does not wait for shared servers that start', async () => {
+    const { server, factory, gate } = await isolated()
+    for (let slot = 0; slot < 8; slot += 1) await gate.acquire()
+    let upstream: unknown
+    void Promise.resolve(server.upstream(holder('alice'))).then((opened) => {
+      upstream = opened
+    })
+    await settle()
+    expect(factory.openings).toHaveLength(2)
+    expect(upstream).toBe(factory.lastUpstream)
+  })
+
+  test('is not started any more for a session that has ended while it waited at the start gate', async () => {
+    const { server, factory, ownGate } = await isolated()
+    const taken = await Promise.all(Array.from({ length: 8 }, () => ownGate.acquire()))
+    Promise.resolve(server.upstream(holder('alice'))).catch(() => undefined)
+    await settle()
+    void server.release('alice')
+    for (const release of taken) release()
+    await settle()
+    expect(factory.openings).toHaveLength(1)
+  })
+
+  test('tells when it is up', async () => {
+    const { server, events } = await isolated()
+    await server.upstream(holder('alice'))
+    expect(events.at(-1)).toBe('own up: alice')
+  })
+
+  test('is waited for no longer than any server that starts; the start itself goes on', async () => {
+    const { server, factory, clock } = await isolated()
+    factory.onOpen = undefined
+    const first = Promise.resolve(server.upstream(holder('alice')))
+    const refused = expect(first).rejects.toMatchObject({
+      code: 'server.unavailable',
+      message: 'Server "a" is still starting.',
+    })
+    await clock.advance(5_000)
+    await refused
+    const upstream = new FakeUpstream()
+    factory.lastOpening.outcome.resolve(upstream)
+    await settle()
+    expect(await server.upstream(holder('alice'))).toBe(upstream)
+    expect(factory.openings).toHaveLength(2)
+  })
+
+  test('that takes long does not keep others from starting: its place counts for 10 s', async () => {
+    const { server, factory, clock, ownGate } = await isolated()
+    await Promise.all(Array.from({ length: 7 }, () => ownGate.acquire()))
+    factory.onOpen = undefined
+    for (const id of ['slow', 'next']) Promise.resolve(server.upstream(holder(id))).catch(() => undefined)
+    await settle()
+    await clock.advance(9_999)
+    expect(factory.openings).toHaveLength(2)
+    await clock.advance(1)
+    expect(factory.openings.map(({ identity: of }) => of.clientInfo.name)).toEqual(['hub', 'slow', 'next'])
+  })
+
+  test('runs for 256 sessions at most', async () => {
+    const { server } = await isolated()
+    for (let n = 0; n < 256; n += 1) await server.upstream(holder(`s${n}`))
+    expect(() => server.upstream(holder('one too many'))).toThrow(
+      expect.objectContaining({ code: 'server.unavailable', retryAfter: 30 }),
+    )
+    await server.upstream(holder('s7'))
+    await server.release('s7')
+    await server.upstream(holder('one too many'))
+    expect(server.sessionUpstreams).toBe(256)
   })
 
   test('goes when its session has not called for long, where the settings say so', async () => {
@@ -183,6 +256,28 @@ describe('a server with isolation "session"', () => {
     const upstream = await server.upstream(holder('alice'))
     await clock.advance(1_000_000)
     expect(upstream.ended).toBeUndefined()
+  })
+})
+
+describe('the upstream that is open already', () => {
+  test('of a shared server is the running one', async () => {
+    const { server, factory } = await make()
+    expect(server.openUpstream(undefined)).toBe(factory.lastUpstream)
+    expect(server.openUpstream(holder('alice'))).toBe(factory.lastUpstream)
+    factory.lastUpstream.end()
+    expect(server.openUpstream(undefined)).toBeUndefined()
+  })
+
+  test('of an isolated server is the one of that session; nothing is started for it', async () => {
+    const { server, factory } = await make({ isolation: 'session' })
+    expect(server.openUpstream(holder('alice'))).toBeUndefined()
+    const alice = await server.upstream(holder('alice'))
+    expect(server.openUpstream(holder('alice'))).toBe(alice)
+    expect(server.openUpstream(holder('bob'))).toBeUndefined()
+    await server.release('alice')
+    await settle()
+    expect(server.openUpstream(holder('alice'))).toBeUndefined()
+    expect(factory.openings).toHaveLength(2)
   })
 })
 
@@ -210,15 +305,36 @@ describe('stopping a server', () => {
     expect([upstream.ended !== undefined, stopped]).toEqual([true, true])
   })
 
+  test('does not start it again while calls finish', async () => {
+    const { server, factory, clock } = await make({ isolation: 'session' })
+    const own = (await server.upstream(holder('alice'))) as FakeUpstream
+    own.idleSince = undefined
+    void server.stop({ drain: true })
+    factory.upstreams[0]?.end()
+    await clock.advance(9_000)
+    expect(factory.openings).toHaveLength(2)
+  })
+
   test("waits for calls on sessions' own upstreams too, and for none of them too long", async () => {
     const { server, clock } = await make({ isolation: 'session' })
     const own = (await server.upstream(holder('alice'))) as FakeUpstream
     own.idleSince = undefined
     void server.stop({ drain: true })
+    await settle()
     await clock.advance(9_950)
     expect(own.ended).toBeUndefined()
     await clock.advance(100)
     expect(own.ended).toBeDefined()
+  })
+
+  test('does not wait longer than that for a session whose upstream is still starting', async () => {
+    const { server, factory, clock } = await make({ isolation: 'session' })
+    factory.onOpen = undefined
+    Promise.resolve(server.upstream(holder('alice'))).catch(() => undefined)
+    await settle()
+    void server.stop({ drain: true })
+    await clock.advance(10_050)
+    expect(factory.lastOpening.signal.aborted).toBe(true)
   })
 
   test('takes back what is just starting', async () => {

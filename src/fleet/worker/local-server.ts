@@ -73,6 +73,8 @@ export class LocalServer {
   readonly #held = new Map<string, Promise<Upstream>>()
   readonly #open = new Map<string, Upstream>()
   readonly #abort = new AbortController()
+  /** Ends openings for sessions that are gone before they came about. */
+  readonly #unwanted = new Map<string, AbortController>()
 
   constructor(spec: ServerSpec, deps: LocalServerDeps) {
     this.spec = spec
@@ -121,6 +123,7 @@ export class LocalServer {
   }
 
   async release(holderId: string): Promise<void> {
+    this.#unwanted.get(holderId)?.abort()
     const held = this.#held.get(holderId)
     this.#held.delete(holderId)
     const upstream = await held?.catch(() => undefined)
@@ -147,7 +150,11 @@ export class LocalServer {
 
   #startFor(holder: Holder): Promise<Upstream> {
     if (this.#held.size >= MAX_SESSION_UPSTREAMS) throw tooMany(this.spec.name)
-    const opening = this.#openFor(holder)
+    const unwanted = new AbortController()
+    this.#unwanted.set(holder.id, unwanted)
+    const opening = this.#openFor(holder, AbortSignal.any([unwanted.signal, this.#abort.signal])).finally(
+      () => this.#unwanted.delete(holder.id),
+    )
     this.#held.set(holder.id, opening)
     const forget = () => {
       if (this.#held.get(holder.id) === opening) this.#held.delete(holder.id)
@@ -168,13 +175,13 @@ export class LocalServer {
     events.ownUp(this.spec.name, holder)
   }
 
-  async #openFor(holder: Holder): Promise<Upstream> {
+  async #openFor(holder: Holder, signal: AbortSignal): Promise<Upstream> {
     const { ownStartGate, clock, events, factory } = this.#deps
-    const release = await ownStartGate.acquire()
+    const release = await ownStartGate.acquire(signal)
     // A server that takes long must not keep the others from starting.
     const slot = clock.after(START_SLOT_MS, release)
     try {
-      return await factory.open(holder.identity, events.inbound(this.spec.name, holder), this.#abort.signal)
+      return await factory.open(holder.identity, events.inbound(this.spec.name, holder), signal)
     } catch (cause) {
       throw new HubError(
         'server.unavailable',
@@ -194,14 +201,14 @@ export class LocalServer {
   async #drained(): Promise<void> {
     const { clock, drainMs } = this.#deps
     const deadline = clock.monotonic() + drainMs
-    while (clock.monotonic() < deadline && (await this.#busy())) await sleep(clock, DRAIN_LOOK_MS)
+    while (clock.monotonic() < deadline && this.#busy() && !this.#abort.signal.aborted)
+      await sleep(clock, DRAIN_LOOK_MS, this.#abort.signal)
   }
 
-  async #busy(): Promise<boolean> {
+  #busy(): boolean {
     const { state } = this.#replica
     if (state.kind === 'running' && state.upstream.idleSince === undefined) return true
-    const held = await Promise.all([...this.#held.values()].map((opening) => opening.catch(() => undefined)))
-    return held.some((upstream) => upstream !== undefined && upstream.idleSince === undefined)
+    return [...this.#open.values()].some((upstream) => upstream.idleSince === undefined)
   }
 
   #stateChanged(state: ReplicaState): void {

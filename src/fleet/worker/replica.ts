@@ -88,6 +88,7 @@ export class Replica {
       let startedAt = this.#deps.clock.monotonic()
       try {
         const upstream = await this.#open(signal)
+        if (signal.aborted) return await upstream.close()
         startedAt = this.#deps.clock.monotonic()
         this.#enter({ kind: 'running', since: startedAt, upstream })
         const end = await this.#untilEnd(upstream, signal)
@@ -118,7 +119,7 @@ export class Replica {
 
   async #open(signal: AbortSignal): Promise<Upstream> {
     const { startGate, factory, identity, inbound, clock } = this.#deps
-    const release = await startGate.acquire()
+    const release = await startGate.acquire(signal)
     // A server that takes long must not keep the others from starting.
     const slot = clock.after(START_SLOT_MS, release)
     try {

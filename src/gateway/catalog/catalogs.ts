@@ -73,8 +73,12 @@ export class Catalogs {
   /** Takes over new settings; loads what an earlier run has left of servers that are new here. */
   async apply(settings: HubSettings): Promise<void> {
     this.#settings = settings
-    for (const name of this.#entries.keys())
-      if (!settings.servers.get(name)?.enabled) this.#entries.delete(name)
+    for (const [name, entry] of this.#entries) {
+      if (settings.servers.get(name)?.enabled) continue
+      this.#entries.delete(name)
+      // Nobody waits for it any longer.
+      entry.settled.resolve()
+    }
     await Promise.all(
       [...settings.servers.values()].filter((spec) => spec.enabled).map((spec) => this.#adopt(spec)),
     )
@@ -215,7 +219,8 @@ export class Catalogs {
       entry.due.clear()
       try {
         const { listing, complaints } = await readLists(source, entry.spec.call, kinds, entry.listing)
-        this.#take(entry, listing, complaints)
+        // It may have been removed while we read.
+        if (this.#entries.get(entry.spec.name) === entry) this.#take(entry, listing, complaints)
       } catch (error) {
         // The server went away while we read; when it is back, `serverUp` has us read everything.
         if (!(error instanceof HubError)) throw error

@@ -86,8 +86,7 @@ describe('a listing from a file', () => {
     })
   })
 
-  test.fails('without a name of the server is none, as a greeting without one is refused', () => {
-    // `String(serverInfo['name'])` makes a server called "undefined" of it.
+  test('without a name of the server is none, as a greeting without one is refused', () => {
     expect(readListing({ ...whole, hello: { ...whole.hello, serverInfo: {} } })).toBeUndefined()
   })
 

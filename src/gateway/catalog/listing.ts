@@ -57,17 +57,15 @@ export function readListing(value: unknown): Listing | undefined {
   const { protocolVersion, capabilities, serverInfo, instructions } = value['hello']
   if (typeof protocolVersion !== 'string' || !isObject(capabilities) || !isObject(serverInfo))
     return undefined
+  const { name, version } = serverInfo
+  if (typeof name !== 'string') return undefined
   const lists = LIST_KINDS.map((kind) => usableItems(kind, { [LISTS[kind].member]: value[kind] })?.items)
   const [tools, prompts, resources, templates] = lists
   if (!tools || !prompts || !resources || !templates) return undefined
   const hello: ServerHello = {
     protocolVersion,
     capabilities,
-    serverInfo: {
-      ...serverInfo,
-      name: String(serverInfo['name']),
-      version: String(serverInfo['version'] ?? ''),
-    },
+    serverInfo: { ...serverInfo, name, version: String(version ?? '') },
     ...(typeof instructions === 'string' ? { instructions } : {}),
   }
   return { hello, tools, prompts, resources, templates }

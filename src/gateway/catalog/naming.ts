@@ -13,11 +13,15 @@ export function exposedName(prefix: string, separator: string, name: string): st
   const full = `${prefix}${separator}${name}`
   const clean = full.replace(/[^A-Za-z0-9_.-]+/g, '_')
   if (clean === full && full.length <= MAX_NAME_LENGTH) return full
-  return withHash(clean, prefix, name)
+  return shortened(clean, `${prefix}\0${name}`)
 }
 
-/** A second name for an item whose first is taken. */
-export function withHash(base: string, prefix: string, name: string): string {
-  const hash = createHash('sha256').update(`${prefix}\0${name}`).digest('hex').slice(0, HASH_LENGTH)
+/** A second name for an item whose first, `taken`, is another's. */
+export function secondName(taken: string, prefix: string, name: string): string {
+  return shortened(taken, `${taken}\0${prefix}\0${name}`)
+}
+
+function shortened(base: string, standsFor: string): string {
+  const hash = createHash('sha256').update(standsFor).digest('hex').slice(0, HASH_LENGTH)
   return `${base.slice(0, MAX_NAME_LENGTH - HASH_LENGTH - 1)}_${hash}`
 }

@@ -50,11 +50,12 @@ describe('reading the lists of a server', () => {
   })
 
   test('reads some kinds only and keeps the others as they were', async () => {
-    const before = listing({ tools: ['old'], prompts: ['old'], resources: ['old:1'] })
+    const before = listing({ tools: ['old'], prompts: ['old'], resources: ['o:1'], templates: ['o:{n}'] })
     const upstream = server((call) => call.succeed({ prompts: [{ name: 'new' }] }))
     const { listing: read } = await readLists(upstream, CALL_LIMITS, ['prompts'], before)
     expect(asked(upstream)).toEqual(['prompts/list'])
     expect([read.tools, read.prompts]).toEqual([[{ name: 'old' }], [{ name: 'new' }]])
+    expect([read.resources, read.templates]).toEqual([before.resources, before.templates])
   })
 
   test('forgets what the server no longer announces', async () => {

@@ -27,8 +27,9 @@ export function resolveEndpoint(
   )
   if (group) return groupScope(group, settings, scope)
   const spec = settings.servers.get(name)
+  // Before anything else: a key must not find out which servers exist that it does not open.
+  if (scope.kind === 'some' && !scope.servers.has(name)) throw denied(`${JSON.stringify(name)}`)
   if (!spec?.enabled) throw unknownEndpoint(name, spec !== undefined)
-  if (scope.kind === 'some' && !scope.servers.has(name)) throw denied(`the server "${name}"`)
   return { kind: 'server', spec }
 }
 

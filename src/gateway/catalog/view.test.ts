@@ -55,14 +55,14 @@ describe('the endpoint of one server', () => {
     expect(targets(view.prompts)).toEqual({ p: 'time:p' })
     expect(names(view, 'resources')).toEqual(['a://1'])
     expect(names(view, 'templates')).toEqual(['a://{x}'])
-    expect([...view.servers]).toEqual(['time'])
+    expect([...view.servers.keys()]).toEqual(['time'])
     expect(view.warnings).toEqual([])
   })
 
   test('is empty as long as nothing is known of the server, but knows whose it is', () => {
     const view = buildView({ kind: 'server', spec: serverSpec('time') }, () => undefined, '-')
     expect(view.lists).toEqual({ tools: [], prompts: [], resources: [], templates: [] })
-    expect([...view.servers]).toEqual(['time'])
+    expect([...view.servers.keys()]).toEqual(['time'])
   })
 })
 
@@ -94,7 +94,7 @@ describe('an endpoint over several servers', () => {
   test('leaves out servers whose lists are not known yet, but counts them among its servers', () => {
     const view = buildView(wholes(serverSpec('a'), serverSpec('b')), () => undefined, '-')
     expect(view.lists.tools).toEqual([])
-    expect([...view.servers]).toEqual(['a', 'b'])
+    expect([...view.servers.keys()]).toEqual(['a', 'b'])
   })
 })
 
@@ -164,8 +164,7 @@ describe('two items with one name', () => {
     )
   })
 
-  test.fails('are both reached even when somebody took the second name on purpose', () => {
-    // `if (map.has(name)) continue` drops the item, and the warning says that it is reached under that name.
+  test('are both reached even when somebody took the second name on purpose', () => {
     const second = names(viewOf(clash), 'tools').at(-1)
     const taken = String(second).slice('a-'.length)
     const view = viewOf({ ...clash, a: listing({ tools: ['b-c', taken] }) })
@@ -173,7 +172,7 @@ describe('two items with one name', () => {
   })
 
   test.fails('keep their names while one of their servers is not known yet', () => {
-    // Whoever is known first gets the plain name: until the lists of "a" are read, "a-b-c" calls the tool of "a-b", and
+    // A known limit: names can only be given to what is known, and whoever is known first gets the plain one. Until the lists of "a" are read, "a-b-c" calls the tool of "a-b", and
     // afterwards the one of "a". A client that still has the older list then calls another tool than it means.
     const specs = wholes(serverSpec('a'), serverSpec('a-b'))
     const early = buildView(specs, (server) => (server === 'a' ? undefined : clash['a-b']), '-')
@@ -195,8 +194,7 @@ describe('a resource that two servers list', () => {
     expect(view.warnings[0]).toContain('/mcp/b')
   })
 
-  test.fails('and that is one server which lists it twice is reported as such', () => {
-    // It says 'is listed by servers "a" and "a"'.
+  test('and that is one server which lists it twice is reported as such', () => {
     const view = viewOf({ a: listing({ resources: ['x://1', 'x://1'] }) })
     expect(view.warnings[0]).toContain('twice')
   })
@@ -306,6 +304,11 @@ describe('the server that owns a URI', () => {
     expect(owner(view, 'other:thing')).toBe('close:other:thing')
   })
 
+  test('is the first of two whose templates fit equally closely', () => {
+    const plain = viewOf({ a: listing({ templates: ['x:{a}'] }), b: listing({ templates: ['x:{b}'] }) })
+    expect(owner(plain, 'x:1')).toBe('a:x:1')
+  })
+
   test('is else the one that lists something of the same scheme', () => {
     const plain = viewOf({ a: listing({ resources: ['a:1'] }), b: listing({ resources: ['b:1', 'a:2'] }) })
     expect(owner(plain, 'b:9')).toBe('b:b:9')
@@ -319,20 +322,47 @@ describe('the server that owns a URI', () => {
     expect(owner(viewOf({}), 'a:1')).toBeUndefined()
   })
 
-  test.fails('is nobody for a resource that the operator has disabled', () => {
-    // It is not listed, but another resource of the same scheme is, and that is taken for a sign that the server has it:
-    // `resources/read` of a disabled resource goes through, on /mcp, in groups, and at /mcp/<server> too.
+  test('is nobody for a resource that the operator has disabled', () => {
     const spec = serverSpec('a', { overrides: overrides({ resources: { 'a://1': { enabled: false } } }) })
-    const scope = { kind: 'server', spec } as const
-    const hidden = buildView(scope, () => listing({ resources: ['a://1', 'a://2'] }), '-')
-    expect(owner(hidden, 'a://1')).toBeUndefined()
+    const lists = listing({ resources: ['a://1', 'a://2'], templates: ['a://{n}'] })
+    for (const scope of [{ kind: 'server', spec } as const, wholes(spec)]) {
+      const hidden = buildView(scope, () => lists, '-')
+      expect(owner(hidden, 'a://1')).toBeUndefined()
+      expect(owner(hidden, 'a://3')).toBe('a:a://3')
+    }
   })
 
-  test.fails('is nobody for a resource that a group has not chosen', () => {
-    // A key that opens only this group reads every resource of the server whose scheme the chosen one has.
-    const offers = { a: listing({ resources: ['a://public', 'a://secret'] }) }
-    const chosenView = groupView(offers, { server: 'a', resources: new Set(['a://public']) })
-    expect(owner(chosenView, 'a://secret')).toBeUndefined()
+  test('is another one, for a resource that is disabled at the first', () => {
+    const closed = serverSpec('closed', {
+      overrides: overrides({ resources: { 'a://1': { enabled: false } } }),
+    })
+    const offers: Offers = {
+      closed: listing({ resources: ['a://0'], templates: ['a://{n}'] }),
+      open: listing({ resources: ['a://9'] }),
+    }
+    const both = buildView(wholes(closed, serverSpec('open')), (server) => offers[server], '-')
+    expect(owner(both, 'a://1')).toBe('open:a://1')
+  })
+
+  test('is nobody for a resource that a group has not chosen', () => {
+    const offers = { a: listing({ resources: ['a://public', 'a://secret'], templates: ['a://t/{n}'] }) }
+    const some = groupView(offers, { server: 'a', resources: new Set(['a://public', 'a://t/{n}']) })
+    expect(owner(some, 'a://secret')).toBeUndefined()
+    expect(owner(some, 'a://public')).toBe('a:a://public')
+    expect(owner(some, 'a://t/1')).toBe('a:a://t/1')
+  })
+
+  test('is nobody for what only a template gives that the operator has disabled', () => {
+    const spec = serverSpec('a', {
+      overrides: overrides({ resources: { 'db://{table}': { enabled: false } } }),
+    })
+    const lists = listing({ resources: ['db://help'], templates: ['db://{table}'] })
+    expect(
+      owner(
+        buildView(wholes(spec), () => lists, '-'),
+        'db://users',
+      ),
+    ).toBeUndefined()
   })
 })
 

@@ -2,7 +2,7 @@ import type { ItemOverride, Selection, ServerSpec } from '../../domain/server-sp
 import { isObject } from '../../mcp/json-rpc.ts'
 import { type TemplateMatcher, templateMatcher } from '../../mcp/uri-template.ts'
 import { type Item, keyOf, type Listing, type ListKind } from './listing.ts'
-import { exposedName, withHash } from './naming.ts'
+import { exposedName, secondName } from './naming.ts'
 import type { EndpointScope, ScopeMember } from './scope.ts'
 
 /** Where an exposed name leads. */
@@ -114,12 +114,11 @@ class ViewBuilder {
           continue
         }
         const taken = name
-        name = withHash(name, member.server, original)
+        while (map.has(name)) name = secondName(name, member.server, original)
         this.#warnings.push(
           `The name "${taken}" is claimed by "${rival.original}" of server "${rival.spec.name}" and by "${original}" of ` +
             `server "${member.server}"; the latter is reached as "${name}". An alias in a group or another nameSeparator avoids this.`,
         )
-        if (map.has(name)) continue
       }
       map.set(name, { spec: member.spec, original })
       this.#lists[kind].push(name === original ? item : { ...item, name })
@@ -129,6 +128,10 @@ class ViewBuilder {
   #addResource(member: ScopeMember, item: Item): void {
     const uri = keyOf('resources', item)
     const rival = this.#resources.get(uri)
+    if (rival?.spec === member.spec) {
+      this.#warnings.push(`Server "${member.server}" lists the resource ${uri} twice; the first is kept.`)
+      return
+    }
     if (rival) {
       this.#warnings.push(
         `The resource ${uri} is listed by servers "${rival.spec.name}" and "${member.server}"; here it is the former's, ` +
@@ -171,7 +174,7 @@ export function ownerOfUri(view: View, uri: string): Target | undefined {
   const listed = view.resources.get(uri)
   if (listed) return listed
   const visible = ({ spec }: Target, fromTemplate: boolean): boolean => {
-    if (spec.overrides.resources.get(uri)?.enabled === false) return false
+    if (isHidden(spec, uri)) return false
     // A group that names its resources one by one shows these, and what its templates give.
     return fromTemplate || view.servers.get(spec.name)?.resources === 'all'
   }
@@ -186,6 +189,14 @@ export function ownerOfUri(view: View, uri: string): Target | undefined {
     if (schemeOf(other) === scheme && visible(target, false)) return { spec: target.spec, original: uri }
   }
   return undefined
+}
+
+/** Whether the operator has disabled the resource, or a template that it could come from. */
+function isHidden(spec: ServerSpec, uri: string): boolean {
+  for (const [key, override] of spec.overrides.resources)
+    if (!override.enabled && (key === uri || (key.includes('{') && templateMatcher(key).matches(uri))))
+      return true
+  return false
 }
 
 function schemeOf(uri: string): string {

@@ -18,6 +18,8 @@ import {
   missingCapability,
   noAnswer,
   nobodyAsked,
+  PROGRESS_TOKEN,
+  QUESTION_TOKEN,
   type Question,
   questionToken,
   withToken,
@@ -99,12 +101,15 @@ export class Asks {
   progressed(session: Session, notification: RpcNotification): void {
     const ask = session.asked ? session.asks.get(Number(notification.params?.['progressToken'])) : undefined
     if (ask?.progressToken === undefined || !notification.body) return
-    ask.upstream.notify(NOTIFICATION.progress, withToken(notification.body, ask.progressToken))
+    ask.upstream.notify(
+      NOTIFICATION.progress,
+      withToken(notification.body, PROGRESS_TOKEN, ask.progressToken),
+    )
   }
 
   /** What the person did at the URL is complete: told to the session that was sent there. */
-  elicitationComplete(upstream: Upstream, notification: RpcNotification): void {
-    const id = String(notification.params?.['elicitationId'])
+  elicitationComplete(server: string, upstream: Upstream, notification: RpcNotification): void {
+    const id = elicitationKey(server, notification.params?.['elicitationId'])
     const asked = this.#elicitations.get(id)
     if (asked?.upstream !== upstream || asked.session.ended) return
     this.#elicitations.delete(id)
@@ -154,7 +159,8 @@ export class Asks {
     const token = questionToken(question)
     const attached = (call?.reachable ?? false) || session.stream.attached
     const id = session.nextAskId()
-    const body = request.body && token !== undefined ? withToken(request.body, id) : request.body
+    const body =
+      request.body && token !== undefined ? withToken(request.body, QUESTION_TOKEN, id) : request.body
     const wait = attached ? ANSWER_MS.attached : ANSWER_MS.detached
     const expiry = this.#deps.clock.after(wait, () => this.#expired(session, id))
     session.asks.set(id, { server, upstream, upstreamId: request.id, progressToken: token, call, expiry })
@@ -166,7 +172,11 @@ export class Asks {
 
   #expired(session: Session, id: number): void {
     const ask = this.#close(session, id)
-    if (ask) respondError(ask, noAnswer(ask.server))
+    if (!ask) return
+    respondError(ask, noAnswer(ask.server))
+    // Whoever stops waiting says so (basic/lifecycle, "Timeouts"): the client need not go on showing a form.
+    const params = jsonBytes({ requestId: id, reason: 'no answer in time' })
+    send(session, ask.call, encodeNotification(NOTIFICATION.cancelled, params))
   }
 
   #close(session: Session, id: number): OpenAsk | undefined {
@@ -178,10 +188,10 @@ export class Asks {
     return ask
   }
 
-  #rememberElicitation({ request, upstream }: Question, session: Session): void {
+  #rememberElicitation({ server, request, upstream }: Question, session: Session): void {
     const id = request.params?.['elicitationId']
     if (request.method !== METHOD.elicitation || typeof id !== 'string') return
-    this.#elicitations.set(id, { upstream, session })
+    this.#elicitations.set(elicitationKey(server, id), { upstream, session })
     const [oldest] = this.#elicitations.keys()
     if (this.#elicitations.size > MAX_ELICITATIONS && oldest !== undefined) this.#elicitations.delete(oldest)
   }
@@ -206,4 +216,8 @@ function respondError(
     id: upstreamId,
     answer: { kind: 'error', id: upstreamId, error: rpc, body: jsonBytes(rpc) },
   })
+}
+
+function elicitationKey(server: string, id: unknown): string {
+  return JSON.stringify([server, id])
 }

@@ -5,6 +5,7 @@ import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { ALL, type EndpointName } from '../../domain/endpoint.ts'
+import { HubError } from '../../domain/errors.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
 import { Catalogs } from '../catalog/catalogs.ts'
@@ -60,8 +61,8 @@ async function make({
     if (!found) throw new Error(`There is no server ${name}.`)
     return found
   }
-  const servers = { upstream: server, release: () => undefined }
-  const traffic = new Traffic()
+  const servers = { upstream: server, openUpstream: server, release: () => undefined }
+  const traffic = new Traffic(clock)
   const turns = new Turns(traffic, clock)
   const shared = new SharedState()
   const asks = new Asks({ traffic, turns, clock, log: logger })
@@ -76,13 +77,13 @@ async function make({
   const dispatcher = new Dispatcher({ catalogs, servers, relay, asks, shared, clock, log: logger })
   const session = makeSession('alice', { endpoint })
   let lastId = 0
-  const request = (method: string, params?: object, id: string | number = ++lastId) => {
+  const request = (method: string, params?: object, id: string | number = ++lastId, of = session) => {
     const reply = new FakeReply()
     const message = parseMessage(
       Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, ...(params && { params }) })),
     )
     if (message.kind !== 'request') throw new Error('It is no request.')
-    dispatcher.request(session, message, reply)
+    dispatcher.request(of, message, reply)
     return reply
   }
   const notify = (method: string, params?: object) => {
@@ -144,6 +145,7 @@ describe('what the hub answers by itself', () => {
     await settle()
     expect(session.logLevel).toBe('info')
     expect([asked(server('a')), asked(server('b'))]).toEqual([[['logging/setLevel', { level: 'info' }]], []])
+    expect(asked(server('own'))).toEqual([['logging/setLevel', { level: 'info' }]])
     request('logging/setLevel', { level: 'info' })
     await settle()
     expect(server('a').calls).toHaveLength(1)
@@ -227,6 +229,21 @@ describe('what goes to a server', () => {
     expect([reply.answers, code(unknown)]).toEqual([[], 'tool.unknown'])
   })
 
+  test('no call that was cancelled while its tool was still looked for', async () => {
+    const { request, notify, server, catalogs } = await make({ left: {} })
+    request('tools/call', { name: 'b-new' }, 'one')
+    notify('notifications/cancelled', { requestId: 'one' })
+    const upstream = server('b')
+    upstream.onRequest = (call) => {
+      if (call.call.method === 'tools/list') call.succeed({ tools: [{ name: 'new' }] })
+    }
+    Object.assign(upstream.hello.capabilities, { tools: {} })
+    for (const name of ['a', 'own']) catalogs.serverDown(name)
+    catalogs.serverUp('b', upstream)
+    await settle()
+    expect(asked(upstream).map(([method]) => method)).toEqual(['tools/list'])
+  })
+
   test('nothing for a session whose endpoint is gone', async () => {
     const { request } = await make({ endpoint: named('nope') })
     expect(code(request('tools/list'))).toBe('endpoint.unknown')
@@ -246,10 +263,14 @@ describe('the endpoint of one server', () => {
     expect(code(request('tools/call', { name: 'hidden' }))).toBe('tool.unknown')
   })
 
-  test('passes on methods that the hub does not know', async () => {
+  test('passes on methods that the hub does not know, but tasks only where nobody shares the server', async () => {
     const { request, server } = await make({ endpoint: named('a') })
     request('vendor/method', { a: 1 })
+    expect(code(request('tasks/list'))).toBe('request.unknown-method')
     expect(asked(server('a'))).toEqual([['vendor/method', { a: 1 }]])
+    const own = await make({ endpoint: named('own') })
+    own.request('tasks/list')
+    expect(asked(own.server('own'))).toEqual([['tasks/list', undefined]])
   })
 
   test('passes everything on where each session has a server of its own, cursors too', async () => {
@@ -264,19 +285,49 @@ describe('the endpoint of one server', () => {
 })
 
 describe('subscriptions', () => {
-  test('go to the server, and are remembered', async () => {
+  test('go to the server, and count from then on, so that nobody else ends them meanwhile', async () => {
     const { request, server, shared, session } = await make()
     request('resources/subscribe', { uri: 'a://1' })
     expect(asked(server('a'))).toEqual([['resources/subscribe', { uri: 'a://1' }]])
     expect([...shared.subscribers('a', 'a://1')]).toEqual([session])
+    server('a').lastCall.succeed({})
+    await settle()
+    expect([...shared.subscribers('a', 'a://1')]).toEqual([session])
+  })
+
+  test('are not remembered when the server refuses, or the session has ended meanwhile', async () => {
+    const { request, server, shared, session } = await make()
+    request('resources/subscribe', { uri: 'a://1' })
+    server('a').lastCall.refuse(-32_602, 'no')
+    request('resources/subscribe', { uri: 'a://1' })
+    session.ended = new HubError('session.unknown', 'Over.')
+    server('a').lastCall.succeed({})
+    await settle()
+    expect([...shared.subscribers('a', 'a://1')]).toEqual([])
   })
 
   test('end at the server only when nobody else holds them', async () => {
     const { request, server, shared } = await make()
     shared.subscribe('a', 'a://1', makeSession('bob'))
     request('resources/subscribe', { uri: 'a://1' })
+    server('a').lastCall.succeed({})
+    await settle()
     expect(result(request('resources/unsubscribe', { uri: 'a://1' }))).toEqual({})
     expect(asked(server('a')).map(([method]) => method)).toEqual(['resources/subscribe'])
+  })
+})
+
+describe('two sessions with one subscription', () => {
+  test('do not end it for each other when one comes while the other goes', async () => {
+    const { request, server, shared, session } = await make()
+    const bob = makeSession('bob')
+    shared.subscribe('a', 'a://1', bob)
+    request('resources/subscribe', { uri: 'a://1' })
+    request('resources/unsubscribe', { uri: 'a://1' }, 'bob', bob)
+    server('a').calls[0]?.succeed({})
+    await settle()
+    expect([...shared.subscribers('a', 'a://1')]).toEqual([session])
+    expect(asked(server('a')).at(-1)?.[0]).toBe('resources/subscribe')
   })
 })
 

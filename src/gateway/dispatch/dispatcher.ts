@@ -160,18 +160,31 @@ export class Dispatcher {
       if (override?.enabled !== false)
         return this.#forward(session, request, reply, { spec: scope.spec, original: name }, ['name'])
     } else if (!this.#deps.catalogs.isKnown(scope)) {
-      void this.#deps.catalogs
-        .firstLook(scope)
-        .then(() => {
-          const found = this.#endpoint(session).view[kind].get(name)
-          if (session.ended) throw session.ended
-          if (found) this.#forward(session, request, reply, found, ['name'])
-          else this.#refuse(request, reply, unknownName(kind, name))
-        })
-        .catch((error: unknown) => this.#refuse(request, reply, error))
-      return
+      return this.#namedLater(session, request, reply, { endpoint, kind, name })
     }
     throw unknownName(kind, name)
+  }
+
+  /** A name that a server may have whose lists nobody has seen yet: worth a moment's wait. */
+  #namedLater(
+    session: Session,
+    request: RpcRequest,
+    reply: Reply,
+    { endpoint, kind, name }: { endpoint: Endpoint; kind: 'tools' | 'prompts'; name: string },
+  ): void {
+    // Under way from now on: it can be cancelled, and its id is taken.
+    const call = new InFlight(session, request.id, { server: '', what: name, reply })
+    session.inFlight.set(request.id, call)
+    void this.#deps.catalogs
+      .firstLook(endpoint.scope)
+      .then(() => {
+        if (call.over) return
+        const found = this.#endpoint(session).view[kind].get(name)
+        if (!found) throw unknownName(kind, name)
+        session.inFlight.delete(request.id)
+        this.#forward(session, request, reply, found, ['name'])
+      })
+      .catch((error: unknown) => call.answer(this.#refusal(request, error)))
   }
 
   #uriTarget(request: RpcRequest, { scope, view }: Endpoint): Target {
@@ -200,8 +213,10 @@ export class Dispatcher {
         return reply.answer(encodeResult(request.id, EMPTY_RESULT))
       return this.#forward(session, request, reply, target, ['uri'])
     }
+    // Counted from now on, so that somebody else's unsubscribing meanwhile does not end it.
+    shared.subscribe(spec.name, uri, session)
     this.#forward(session, request, reply, target, ['uri'], (answer) => {
-      if (answer.kind === 'result' && !session.ended) shared.subscribe(spec.name, uri, session)
+      if (answer.kind === 'error') shared.unsubscribe(spec.name, uri, session)
     })
   }
 
@@ -293,10 +308,14 @@ export class Dispatcher {
   }
 
   #refuse(request: RpcRequest, reply: Reply, error: unknown): void {
+    reply.answer(this.#refusal(request, error))
+  }
+
+  #refusal(request: RpcRequest, error: unknown): Buffer {
     const known = toHubError(error)
     if (known.code === 'internal')
       this.#deps.log.error({ err: error, method: request.method }, 'a request failed inside the hub')
-    reply.answer(encodeError(request.id, known.toRpc()))
+    return encodeError(request.id, known.toRpc())
   }
 }
 

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
 import { makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
-import { type FakeCall, FakeUpstream } from '../../../tests/fakes/upstream.ts'
+import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { parseMessage, type RpcNotification } from '../../mcp/json-rpc.ts'
+import type { Related } from '../../upstream/upstream.ts'
 import type { ListKind } from '../catalog/listing.ts'
 import type { Session } from '../sessions/session.ts'
 import { Asks } from './asks.ts'
@@ -22,9 +23,9 @@ function notification(method: string, params?: object): RpcNotification {
 }
 
 function make() {
-  const traffic = new Traffic()
-  const shared = new SharedState()
   const clock = new FakeClock()
+  const traffic = new Traffic(clock)
+  const shared = new SharedState()
   const { logger, lines } = recordingLogger()
   const upstream = new FakeUpstream()
   const changes: [string, readonly ListKind[]][] = []
@@ -40,7 +41,7 @@ function make() {
     sessions: () => [alice, bob],
   })
   /** The server says something: on the shared upstream, or on that of `owner`. */
-  const say = (message: RpcNotification, parts: { owner?: Session; related?: FakeCall } = {}) =>
+  const say = (message: RpcNotification, parts: { owner?: Session; related?: Related } = {}) =>
     inbound.notification(message, { server: 'a', upstream, owner: parts.owner, related: parts.related })
   const call = (session: Session) => {
     const inFlight = makeCall(session, { server: 'a' })
@@ -136,6 +137,21 @@ describe('a log message', () => {
     expect(lines.map(({ level }) => level)).toEqual(['debug'])
   })
 
+  test.each(['the call is over', 'the call is not known any more', 'all calls at work are over'])(
+    'goes to nobody when %s: to others it would be a leak',
+    (why) => {
+      const { say, call, alice, bob, shared } = make()
+      bob.logLevel = 'debug'
+      shared.setLevel('a', bob, 'debug')
+      const { inFlight, pending } = call(alice)
+      inFlight.answer(Buffer.from('{}'))
+      if (why === 'the call is over') say(LOG('error'), { related: pending })
+      else if (why === 'the call is not known any more') say(LOG('error'), { related: 'gone' })
+      else say(LOG('error'))
+      expect([inFlight.reply.messages, bob.stream.sent, alice.stream.sent]).toEqual([[], [], []])
+    },
+  )
+
   test('of no call goes to all who set a level on that server, if it is severe enough for them', () => {
     const { say, alice, bob, shared } = make()
     alice.logLevel = 'info'
@@ -191,10 +207,27 @@ describe('any other notification', () => {
   test('goes to the client whose call it can only belong to', () => {
     const { say, call, alice } = make()
     const { inFlight } = call(alice)
+    say(notification('vendor/thing', { n: 1 }))
+    expect(inFlight.reply.messages).toEqual(['{"jsonrpc":"2.0","method":"vendor/thing","params":{"n":1}}'])
+  })
+
+  test('that an elicitation is complete goes to the session that was asked, whatever calls there are', () => {
+    const { say, call, asks, upstream, alice, bob } = make()
+    const asked = parseMessage(
+      Buffer.from('{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"elicitationId":"e"}}'),
+    )
+    if (asked.kind !== 'request') throw new Error('It is no request.')
+    Object.assign(alice.identity.capabilities, { elicitation: { url: {} } })
+    asks.fromOwn({ server: 'a', upstream, request: asked }, alice)
+    const { inFlight } = call(bob)
     say(notification('notifications/elicitation/complete', { elicitationId: 'e' }))
-    expect(inFlight.reply.messages).toEqual([
-      '{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"e"}}',
-    ])
+    expect([alice.stream.sent.length, inFlight.reply.messages]).toEqual([2, []])
+  })
+
+  test("of a session's own server goes to that session, known elicitation or not", () => {
+    const { say, alice } = make()
+    say(notification('notifications/elicitation/complete', { elicitationId: 'own' }), { owner: alice })
+    expect(alice.stream.sent).toHaveLength(1)
   })
 
   test('that can concern several clients, or none, goes to nobody', () => {

@@ -49,7 +49,7 @@ export class Inbound {
         return this.#deps.asks.withdrawn(arrival.upstream, notification, this.#deps.sessions())
       case NOTIFICATION.elicitationComplete:
         if (arrival.owner) return this.#other(notification, arrival)
-        return this.#deps.asks.elicitationComplete(arrival.upstream, notification)
+        return this.#deps.asks.elicitationComplete(arrival.server, arrival.upstream, notification)
       case NOTIFICATION.resourceUpdated:
         return this.#updated(notification, arrival)
       case NOTIFICATION.message:

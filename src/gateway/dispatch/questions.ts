@@ -1,9 +1,10 @@
 import { HubError } from '../../domain/errors.ts'
 import { isObject, isRequestId, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts'
-import { findMembers, splice } from '../../mcp/json-text.ts'
+import { splice } from '../../mcp/json-text.ts'
 import { METHOD } from '../../mcp/methods.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import type { Session } from '../sessions/session.ts'
+import { locate } from './reroute.ts'
 
 /** A request of a server to a client, and where it came from. */
 export interface Question {
@@ -18,14 +19,16 @@ export function questionToken({ request }: Question): RequestId | undefined {
   return isRequestId(token) ? token : undefined
 }
 
+/** Where the progress token stands in a question, and in a progress notification. */
+export const QUESTION_TOKEN = ['_meta', 'progressToken'] as const
+export const PROGRESS_TOKEN = ['progressToken'] as const
+
 /**
- * `params` with its progress token (in `_meta`, or at the top in a progress notification) exchanged.
+ * `params` with the progress token at `path` exchanged.
  * @throws HubError `request.duplicate-member`
  */
-export function withToken(params: Buffer, token: RequestId): Buffer {
-  const whole = { start: 0, end: params.length }
-  const { progressToken, _meta } = findMembers(params, whole, ['progressToken', '_meta'])
-  const at = progressToken ?? (_meta && findMembers(params, _meta, ['progressToken']).progressToken)
+export function withToken(params: Buffer, path: readonly string[], token: RequestId): Buffer {
+  const at = locate(params, path)
   return at ? splice(params, [{ ...at, text: JSON.stringify(token) }]) : params
 }
 

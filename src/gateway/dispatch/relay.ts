@@ -125,21 +125,23 @@ export class Relay {
     })
     call.sent = { upstream, pending }
     this.#deps.traffic.add(upstream, pending, call)
-    pending.answer.then(
-      (answer) => {
-        this.#deps.traffic.remove(upstream, pending)
-        this.#deps.turns.finished(call)
-        route.onAnswer?.(answer)
-        call.answer(encodeAnswer(call.id, answer))
-      },
-      (error: unknown) => {
-        if (isStillAtWork(error)) this.#deps.traffic.linger(upstream, pending)
-        else this.#deps.traffic.remove(upstream, pending)
-        if (call.over) return
-        if (!call.resent && certainlyNotAccepted(error)) this.#resend(call, request, route)
-        else this.#failed(call, error)
-      },
-    )
+    pending.answer
+      .then(
+        (answer) => {
+          this.#deps.traffic.remove(upstream, pending)
+          this.#deps.turns.finished(call)
+          route.onAnswer?.(answer)
+          call.answer(encodeAnswer(call.id, answer))
+        },
+        (error: unknown) => {
+          if (isStillAtWork(error)) this.#deps.traffic.linger(upstream, pending)
+          else this.#deps.traffic.remove(upstream, pending)
+          if (call.over) return
+          if (!call.resent && certainlyNotAccepted(error)) this.#resend(call, request, route)
+          else this.#failed(call, error)
+        },
+      )
+      .catch((error: unknown) => this.#failed(call, error))
   }
 
   #progress(call: InFlight, clientToken: RequestId) {

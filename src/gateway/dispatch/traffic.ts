@@ -34,12 +34,14 @@ export class Traffic {
 
   /** Nobody waits any more, but the server may still be at work: what it says next can be because of this call. */
   linger(upstream: Upstream, pending: PendingCall): void {
-    const remove = () => {
+    const timer = this.#clock.after(LINGER_MS, () => {
+      stopWaiting()
+      this.remove(upstream, pending)
+    })
+    const stopWaiting = pending.onceOver(() => {
       timer.stop()
       this.remove(upstream, pending)
-    }
-    const timer = this.#clock.after(LINGER_MS, remove)
-    pending.onceOver(remove)
+    })
   }
 
   of(upstream: Upstream): Iterable<InFlight> {

@@ -206,13 +206,13 @@ describe('a server that has shown that it asks', () => {
     expect(started).toEqual(['a', 'b'])
   })
 
-  test('concerns its own calls only', () => {
+  test('says nothing of other servers', async () => {
     const { take, turns, prove, started } = make()
     turns.learned('other')
-    take('a', alice, 'x')
-    take('b', bob, 'x')
-    expect(started).toEqual(['a'])
-    return prove('x')
+    await prove('x')
+    take('a', alice)
+    take('b', bob)
+    expect(started).toEqual(['proof', 'a', 'b'])
   })
 
   test('is taken for one that does not once it was replaced', async () => {

@@ -64,6 +64,13 @@ describe('an open event stream', () => {
     expect(closed).toHaveBeenCalledOnce()
   })
 
+  test('may send one message that is larger than what may wait for a client', async () => {
+    const { response, write } = open()
+    write('x'.repeat(1_000))
+    await settle()
+    expect([response.body.length, response.destroyed]).toEqual([1_000, false])
+  })
+
   test('is cut off when its client does not read', async () => {
     const { response, write } = open()
     response.writableLength = 100

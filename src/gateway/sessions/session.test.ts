@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
 import { makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 
@@ -12,38 +13,69 @@ describe('a session', () => {
     expect(session.busy).toBe(false)
   })
 
-  test('numbers the questions that it puts to its client from 1, and keeps where they came from', () => {
+  test('numbers the questions that it puts to its client from 1', () => {
     const session = makeSession('one')
-    const upstream = new FakeUpstream()
-    const ask = (upstreamId: string) => ({ upstream, upstreamId, progressToken: undefined, call: undefined })
-    expect([session.openAsk(ask('a')), session.openAsk(ask('b'))]).toEqual([1, 2])
-    session.asks.delete(1)
-    expect(session.openAsk(ask('c'))).toBe(3)
-    expect([...session.asks].map(([id, { upstreamId }]) => [id, upstreamId])).toEqual([
-      [2, 'b'],
-      [3, 'c'],
-    ])
+    expect([session.nextAskId(), session.nextAskId(), session.nextAskId()]).toEqual([1, 2, 3])
+  })
+
+  test('knows whether its client was ever asked', () => {
+    const session = makeSession('one')
+    expect(session.asked).toBe(false)
+    expect(session.asks.size).toBe(0)
+    expect(session.asked).toBe(true)
   })
 })
 
-describe('cancelling a call', () => {
-  test('tells the server, if it has been sent', () => {
-    const call = makeCall(makeSession('one'))
+describe('a call', () => {
+  const start = () => {
+    const session = makeSession('one')
+    const call = makeCall(session)
+    session.inFlight.set(call.id, call)
     const upstream = new FakeUpstream()
-    const pending = upstream.request({
-      method: 'tools/call',
-      params: undefined,
-      limits: { timeoutMs: 1, resetTimeoutOnProgress: true, maxTotalTimeoutMs: 0 },
-    })
-    call.sent = { upstream, pending }
-    call.cancel('enough')
-    expect(call.cancelled).toBe(true)
-    expect(pending.cancellations).toEqual(['enough'])
+    const pending = upstream.request({ method: 'tools/call', params: undefined, limits: CALL_LIMITS })
+    return { session, call, upstream, pending }
+  }
+
+  test('is answered once; then it is over, and its id is free', () => {
+    const { session, call } = start()
+    expect([call.over, call.reachable]).toEqual([false, true])
+    call.message(Buffer.from('progress'))
+    call.answer(Buffer.from('answer'))
+    call.answer(Buffer.from('again'))
+    call.message(Buffer.from('late'))
+    call.cancel('late')
+    expect([call.reply.messages, call.reply.answers, call.reply.abandoned]).toEqual([
+      ['progress'],
+      ['answer'],
+      false,
+    ])
+    expect([call.over, call.reachable, session.busy]).toEqual([true, false, false])
   })
 
-  test('is remembered, if it has not', () => {
-    const call = makeCall(makeSession('one'))
+  test('that is cancelled gets no answer, and the server is told if it has been sent', () => {
+    const { session, call, upstream, pending } = start()
+    call.sent = { upstream, pending }
+    call.cancel('enough')
+    call.cancel('again')
+    call.answer(Buffer.from('late'))
+    expect(pending.cancellations).toEqual(['enough'])
+    expect([call.over, call.reply.abandoned, call.reply.answers, session.busy]).toEqual([
+      true,
+      true,
+      [],
+      false,
+    ])
+  })
+
+  test('that is cancelled before it was sent is over all the same', () => {
+    const { call, pending } = start()
     call.cancel(undefined)
-    expect(call.cancelled).toBe(true)
+    expect([call.over, pending.cancellations]).toEqual([true, []])
+  })
+
+  test('is not reachable when its client has gone', () => {
+    const { call } = start()
+    call.reply.reachable = false
+    expect(call.reachable).toBe(false)
   })
 })

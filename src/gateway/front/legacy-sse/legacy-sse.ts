@@ -89,9 +89,13 @@ export class LegacySse {
     }
     if (item.kind === 'request' && this.#deps.stopping())
       return stream.unrelated(encodeError(item.id, stopping().toRpc()))
-    if (item.kind === 'request') dispatcher.request(session, item, stream.reply())
-    else if (item.kind === 'notification') dispatcher.notification(session, item)
-    else dispatcher.answer(session, item)
+    if (item.kind === 'request') return dispatcher.request(session, item, stream.reply())
+    try {
+      if (item.kind === 'notification') dispatcher.notification(session, item)
+      else dispatcher.answer(session, item)
+    } catch (error) {
+      this.#deps.log.debug({ err: error }, 'a message of a client could not be used')
+    }
   }
 
   async #initialize(connection: Connection, principal: Principal, request: RpcRequest): Promise<void> {

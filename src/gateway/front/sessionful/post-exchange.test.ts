@@ -136,3 +136,16 @@ describe('a client that goes away', () => {
     expect(eventsIn(again.body).map(({ data }) => data)).toEqual(['answer'])
   })
 })
+
+test('a client that was given an error already gets nothing more', async () => {
+  const { reply, response, streams, clock } = make()
+  response.writeHead(400)
+  response.end('error')
+  expect(reply.reachable).toBe(false)
+  reply.message(bytes('progress'))
+  await clock.advance(250)
+  reply.answer(bytes('answer'))
+  await settle()
+  expect([response.status, response.body]).toEqual([400, 'error'])
+  expect([streams.attached, clock.pending]).toEqual([false, 0])
+})

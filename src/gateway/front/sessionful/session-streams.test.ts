@@ -162,9 +162,7 @@ describe('a hint', () => {
     expect(await got(listen())).toEqual([])
   })
 
-  test.fails('waits for a client that comes back with the last id it saw, too', async () => {
-    // The official clients reconnect in this way: `resume` attaches the stream and leaves `#hints` as they are, so that a
-    // change of lists that fell into the gap is never told.
+  test('waits for a client that comes back with the last id it saw, too', async () => {
     const { streams, listen, resume } = make()
     const first = listen()
     streams.unrelated(bytes('one'))
@@ -172,6 +170,15 @@ describe('a hint', () => {
     first.destroy()
     streams.hint('notifications/tools/list_changed')
     expect(await got(resume('0-1'))).toEqual([HINT])
+    expect(await got(resume('0-2'))).toEqual([])
+  })
+
+  test('is not for a client that comes back for the stream of a POST', async () => {
+    const { streams, listen, post, resume } = make()
+    post()
+    streams.hint('notifications/tools/list_changed')
+    expect(await got(resume('1-0'))).toEqual([])
+    expect(await got(listen())).toEqual([HINT])
   })
 })
 
@@ -185,7 +192,7 @@ describe('an event id that cannot be resumed from', () => {
     },
   )
 
-  test('of a stream that has been let go gives what comes from now on', async () => {
+  test('of a stream that has been let go gives an empty answer: there is no more to come', async () => {
     const { clock, streams, post, resume } = make()
     const { stream } = post()
     stream.send(bytes('answer'))
@@ -193,6 +200,25 @@ describe('an event id that cannot be resumed from', () => {
     await clock.advance(600_000)
     streams.trim(clock.monotonic())
     const again = resume('1-0')
+    streams.unrelated(bytes('new'))
+    expect(await got(again)).toEqual([])
+    expect(again.writableEnded).toBe(true)
+  })
+
+  test('of a standalone stream on which nothing was sent yet opens that stream', async () => {
+    const { streams, resume } = make()
+    streams.hint('notifications/tools/list_changed')
+    const response = resume('0-0')
+    streams.unrelated(bytes('new'))
+    expect(await got(response)).toEqual([HINT, 'new'])
+  })
+
+  test('of what belongs to no request gives what comes from now on', async () => {
+    const { clock, streams, resume } = make()
+    streams.unrelated(bytes('old'))
+    await clock.advance(600_000)
+    streams.trim(clock.monotonic())
+    const again = resume('0-1')
     streams.unrelated(bytes('new'))
     expect(await got(again)).toEqual(['new'])
   })
@@ -233,6 +259,20 @@ describe('what is kept', () => {
     expect(await got(resume('10-0'))).toEqual(['answer 8'])
     expect(streams.attached).toBe(true)
     expect(await got(resume('2-0'))).toEqual([])
+  })
+
+  test('is 2 MiB for all finished streams together, as soon as there is another', async () => {
+    const { post, resume } = make()
+    const open = post()
+    open.stream.send(bytes('x'.repeat(900_000)))
+    for (const mark of ['a', 'b', 'c', 'd']) {
+      const { stream } = post()
+      stream.send(bytes(mark.repeat(900_000)))
+      stream.finish()
+    }
+    post()
+    const kept = await Promise.all(['2-0', '3-0', '4-0', '5-0', '1-0'].map((id) => got(resume(id))))
+    expect(kept.map(([data]) => data?.[0])).toEqual([undefined, undefined, 'c', 'd', 'x'])
   })
 })
 
