@@ -420,6 +420,15 @@ describe('the end of a connection', () => {
     await expect(connection.request(call()).answer).rejects.toMatchObject({ data: { accepted: false } })
   })
 
+  test('makes a call before there is a channel fail as one that was never sent', async () => {
+    const { connection } = connected({ attach: false })
+    await expect(connection.request(call()).answer).rejects.toMatchObject({
+      code: 'upstream.lost',
+      message: 'The connection to server "time" has ended.',
+      data: { accepted: false },
+    })
+  })
+
   test('before the channel is there closes the channel as soon as it comes', async () => {
     const { connection, channel } = connected({ attach: false })
     await connection.close()

@@ -167,6 +167,14 @@ describe('a fleet', () => {
     expect(fleet.openUpstream('unknown', undefined)).toBeUndefined()
   })
 
+  test('that is closed does not wait for calls in flight', async () => {
+    const { apply, fleet, upstream } = make()
+    await apply(serverSpec('a'))
+    upstream(0).idleSince = undefined
+    await fleet.close()
+    expect(upstream(0).ended).toBeDefined()
+  })
+
   test('reports the last words of a server', async () => {
     const { apply, fleet, made } = make()
     await apply(serverSpec('a'))

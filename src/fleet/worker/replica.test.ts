@@ -15,7 +15,7 @@ const BROKEN = new HubError('server.unavailable', 'It cannot be started.')
 const CRASH = new HubError('upstream.lost', 'The process ended with exit code 1.')
 const IDENTITY = { protocolVersion: '2025-11-25', clientInfo: { name: 'f', version: '1' }, capabilities: {} }
 
-function make({ idleTimeoutMs = 0, gate = new Semaphore(8), random = 1 } = {}) {
+function make({ idleTimeoutMs = 0, gate = new Semaphore(8), random = 1, backoff = BACKOFF } = {}) {
   const clock = new FakeClock()
   const factory = new FakeFactory()
   const states: ReplicaState[] = []
@@ -25,7 +25,7 @@ function make({ idleTimeoutMs = 0, gate = new Semaphore(8), random = 1 } = {}) {
       factory,
       identity: IDENTITY,
       inbound: () => ({ opened: () => undefined, request: () => undefined, notification: () => undefined }),
-      backoff: BACKOFF,
+      backoff,
       startGate: gate,
       clock,
       random: fixedRandom(random),
@@ -203,6 +203,17 @@ describe('who asks for the upstream', () => {
     expect(seen.upstream).toBe(factory.lastUpstream)
   })
 
+  test('waits through a first failure whose next try lies well ahead, but within his time', async () => {
+    const { replica, factory, clock } = make({ backoff: { ...BACKOFF, initialMs: 4_000 } })
+    factory.alwaysFail(BROKEN)
+    replica.start()
+    await settle()
+    const seen = ask(replica, 5_000)
+    factory.alwaysSucceed()
+    await clock.advance(4_000)
+    expect(seen.upstream).toBe(factory.lastUpstream)
+  })
+
   test('learns at once why, and when the next try is, if that lies too far ahead', async () => {
     const { replica, factory, clock } = make()
     factory.alwaysFail(BROKEN)
@@ -371,6 +382,8 @@ describe('retiring a replica', () => {
     await sleeping.clock.advance(10_000)
     sleeping.replica.retire()
     for (const { replica, factory, clock } of [failed, sleeping]) {
+      await settle()
+      expect(clock.pending).toBe(0)
       await clock.advance(100_000)
       expect([factory.openings.length, clock.pending]).toEqual([1, 0])
       await replica.stop()

@@ -20,26 +20,28 @@ import type { Listing, ListKind } from './listing.ts'
 const EVERYTHING: KeyScope = { kind: 'all' }
 
 interface Kept {
-  readonly stored: Map<string, Listing>
   readonly saved: [string, Listing][]
   readonly changes: [string, readonly ListKind[]][]
+  readonly reads: string[]
+  /** How the store finds what an earlier run left; replaced by tests. */
+  load: (server: string) => Promise<Listing | undefined>
 }
 
 /** Catalogs of these settings, over a store that holds what an earlier run left. */
 async function start(settings: HubSettings, left: Record<string, Listing> = {}) {
   const clock = new FakeClock()
   const { logger, lines } = recordingLogger()
-  const kept: Kept = { stored: new Map(Object.entries(left)), saved: [], changes: [] }
+  const kept: Kept = { saved: [], changes: [], reads: [], load: async (server) => left[server] }
   const catalogs = new Catalogs(settings, {
     store: {
-      load: async (spec) => kept.stored.get(spec.name),
+      load: (spec) => kept.load(spec.name),
       save: (spec, saved) => kept.saved.push([spec.name, saved]),
     },
     clock,
     log: logger,
     tasks: new TaskGroup(logger),
     onChange: (server, kinds) => kept.changes.push([server, kinds]),
-    onRead: () => undefined,
+    onRead: (server) => kept.reads.push(server),
     firstLookMs: 5_000,
   })
   await catalogs.apply(settings)
@@ -94,7 +96,75 @@ describe('the lists of a server', () => {
     catalogs.serverUp('a', upstream)
     await settle()
     expect([kept.saved, kept.changes]).toEqual([[], []])
+    expect(kept.reads).toEqual(['a'])
     expect('_meta' in list()).toBe(false)
+  })
+
+  test('that are read again without a change leave what was put together for clients as it is', async () => {
+    const { catalogs } = await start(one)
+    const upstream = toolServer(['x'])
+    catalogs.serverUp('a', upstream)
+    await settle()
+    const before = catalogs.endpoint(ALL, EVERYTHING)
+    catalogs.listChanged('a', upstream, ['tools'])
+    await settle()
+    expect(catalogs.endpoint(ALL, EVERYTHING)).toBe(before)
+  })
+
+  test('that stay the same while the server says something else of itself are kept anew', async () => {
+    const { catalogs, kept } = await start(one, { a: listing({ tools: ['x'] }) })
+    const before = catalogs.endpoint({ kind: 'named', name: 'a' }, EVERYTHING)
+    catalogs.serverUp('a', toolServer(['x']))
+    await settle()
+    expect([kept.saved.length, kept.changes]).toEqual([1, []])
+    expect(catalogs.endpoint({ kind: 'named', name: 'a' }, EVERYTHING)).not.toBe(before)
+    expect(catalogs.hello(before.scope, '2025-11-25')?.capabilities).toEqual({ tools: {} })
+  })
+
+  test('are stale once the server is to be started in another way, until that one has shown its own', async () => {
+    const { catalogs } = await start(one)
+    catalogs.serverUp('a', toolServer(['x']))
+    await settle()
+    await catalogs.apply(hubSettings([serverSpec('a', { description: 'New.' })]))
+    expect(catalogs.freshness('a')).toBe('fresh')
+    const transport = { kind: 'sse', url: 'http://x', headers: {} } as const
+    await catalogs.apply(hubSettings([serverSpec('a', { transport })]))
+    expect(catalogs.freshness('a')).toBe('stale')
+    catalogs.serverUp('a', toolServer(['x']))
+    await settle()
+    expect(catalogs.freshness('a')).toBe('fresh')
+  })
+
+  test('that nobody has seen stay unknown when the server is to be started in another way', async () => {
+    const { catalogs } = await start(one)
+    await catalogs.apply(
+      hubSettings([serverSpec('a', { transport: { kind: 'sse', url: 'http://x', headers: {} } })]),
+    )
+    expect(catalogs.freshness('a')).toBe('unknown')
+  })
+
+  test('are not read because a process says so that has been replaced', async () => {
+    const { catalogs } = await start(one)
+    const [older, newer] = [toolServer(['old']), toolServer(['new'])]
+    catalogs.serverUp('a', older)
+    await settle()
+    catalogs.serverUp('a', newer)
+    await settle()
+    catalogs.listChanged('a', older, ['tools'])
+    await settle()
+    expect([older.calls.length, newer.calls.length]).toEqual([1, 1])
+    expect(catalogs.listing('a')?.tools).toEqual([{ name: 'new' }])
+  })
+
+  test('of a new process are read though the older one went away while it was read', async () => {
+    const { catalogs, clock, tools } = await start(one)
+    const older = new FakeUpstream(serverHello('t', { tools: {} }))
+    catalogs.serverUp('a', older)
+    catalogs.serverUp('a', toolServer(['new']))
+    older.lastCall.fail(new HubError('upstream.lost', 'Gone.'))
+    await settle()
+    await clock.advance(50)
+    expect(tools()).toEqual(['a-new'])
   })
 
   test('are read again, and only those, when the server announces a change', async () => {
@@ -220,6 +290,7 @@ describe('an endpoint', () => {
     const known = (name: string) =>
       catalogs.isKnown(catalogs.endpoint({ kind: 'named', name }, EVERYTHING).scope)
     expect([known('a'), known('b'), known('g')]).toEqual([true, false, false])
+    expect(catalogs.isKnown(catalogs.endpoint(ALL, EVERYTHING).scope)).toBe(false)
   })
 })
 
@@ -246,6 +317,24 @@ describe('the first look', () => {
     await settle()
     expect(isDone()).toBe(true)
     expect(clock.pending).toBe(0)
+  })
+
+  test('ends when the lists of an earlier run have been found meanwhile', async () => {
+    const left = Promise.withResolvers<Listing>()
+    const { catalogs, kept, clock } = await start(hubSettings([]))
+    kept.load = () => left.promise
+    const applying = catalogs.apply(one)
+    const scope = { kind: 'server', spec: serverSpec('a') } as const
+    let done = false
+    void catalogs.firstLook(scope).then(() => {
+      done = true
+    })
+    await settle()
+    expect(done).toBe(false)
+    left.resolve(listing())
+    await applying
+    await settle()
+    expect([done, clock.pending]).toEqual([true, 0])
   })
 
   test('waits no longer than it was told', async () => {

@@ -156,4 +156,17 @@ describe('what a key opens', () => {
   test('tells nobody whether a server exists that it does not open', () => {
     expect(resolve(named('b'), key({ servers: ['a'] }))).toBe(resolve(named('nope'), key({ servers: ['a'] })))
   })
+
+  test.fails('tells nobody whether a group exists that it does not open', () => {
+    // The code is the same, the sentence is not: 'the group "ab"' for one that exists, '"nope"' for one that does not.
+    const said = (name: string) => {
+      try {
+        resolveEndpoint(named(name), settings, key({ servers: ['a'] }))
+      } catch (error) {
+        return (error as HubError).message.replaceAll(name, '<name>')
+      }
+      return undefined
+    }
+    expect(said('ab')).toBe(said('nope'))
+  })
 })

@@ -6,6 +6,7 @@ import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { ALL, type EndpointName } from '../../domain/endpoint.ts'
 import { HubError } from '../../domain/errors.ts'
+import type { ServerSpec } from '../../domain/server-spec.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
 import { Catalogs } from '../catalog/catalogs.ts'
@@ -35,16 +36,16 @@ const LEFT: Record<string, Listing> = {
   own: listing({ tools: ['y'] }),
 }
 
-async function make({
-  left = LEFT,
-  endpoint = ALL,
-}: {
-  left?: Record<string, Listing>
-  endpoint?: EndpointName
-} = {}) {
+interface Setup {
+  readonly left?: Record<string, Listing>
+  readonly endpoint?: EndpointName
+  readonly specs?: readonly ServerSpec[]
+}
+
+async function make({ left = LEFT, endpoint = ALL, specs = SPECS }: Setup = {}) {
   const clock = new FakeClock()
   const { logger, lines } = recordingLogger()
-  const settings = hubSettings(SPECS, { groups: [group('g', 'a', 'b')] })
+  const settings = hubSettings(specs, { groups: [group('g', 'a', 'b')] })
   const catalogs = new Catalogs(settings, {
     store: { load: async (spec) => left[spec.name], save: () => undefined },
     clock,
@@ -55,7 +56,7 @@ async function make({
     firstLookMs: 5_000,
   })
   await catalogs.apply(settings)
-  const upstreams = new Map(SPECS.map(({ name }) => [name, new FakeUpstream()]))
+  const upstreams = new Map(specs.map(({ name }) => [name, new FakeUpstream()]))
   const server = (name: string) => {
     const found = upstreams.get(name)
     if (!found) throw new Error(`There is no server ${name}.`)
@@ -261,6 +262,21 @@ describe('the endpoint of one server', () => {
       { name: 'secret-feature' },
     ])
     expect(code(request('tools/call', { name: 'hidden' }))).toBe('tool.unknown')
+  })
+
+  test('reads what it does not list, but not what the operator has disabled', async () => {
+    const spec = serverSpec('a', { overrides: overrides({ resources: { 'a://1': { enabled: false } } }) })
+    const { request, server } = await make({ endpoint: named('a'), specs: [spec] })
+    request('resources/read', { uri: 'other://x' })
+    expect(asked(server('a'))).toEqual([['resources/read', { uri: 'other://x' }]])
+    expect(code(request('resources/read', { uri: 'a://1' }))).toBe('resource.unknown')
+  })
+
+  test.fails('reads nothing that only a disabled template gives', async () => {
+    // `ownerOfUri` hides it, and then `#uriTarget` passes on whatever is not disabled by its own URI.
+    const spec = serverSpec('a', { overrides: overrides({ resources: { 'a://t/{n}': { enabled: false } } }) })
+    const { request } = await make({ endpoint: named('a'), specs: [spec] })
+    expect(code(request('resources/read', { uri: 'a://t/7' }))).toBe('resource.unknown')
   })
 
   test('passes on methods that the hub does not know, but tasks only where nobody shares the server', async () => {

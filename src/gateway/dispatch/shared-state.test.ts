@@ -94,6 +94,7 @@ describe('a session that ends', () => {
     })
     expect(shared.level('a')).toBe('error')
     expect([...shared.subscribers('a', 'x://2')]).toEqual([bob])
+    expect(told(shared, 'a').map(([, params]) => params)).toEqual([{ level: 'error' }, { uri: 'x://2' }])
     expect(shared.drop(alice)).toEqual({ orphaned: [], relevelled: [] })
   })
 })

@@ -206,6 +206,16 @@ describe('a server that has shown that it asks', () => {
     expect(started).toEqual(['a', 'b'])
   })
 
+  test('has to be learned anew, tool by tool, once it was taken for one that does not', async () => {
+    const { take, turns, prove, started } = make()
+    await prove('x')
+    turns.learned('pipe')
+    turns.forget('pipe')
+    take('a', alice)
+    take('b', bob)
+    expect(started).toEqual(['proof', 'a'])
+  })
+
   test('says nothing of other servers', async () => {
     const { take, turns, prove, started } = make()
     turns.learned('other')
