@@ -136,7 +136,7 @@ describe('/mcp and groups', () => {
 })
 
 describe('isolation "session"', () => {
-  test('[R27] each session has a process of its own that ends with it, and sees the real client', async () => {
+  test('each session has a process of its own that ends with it, and sees the real client', async () => {
     await using hub = await startHub({ mcpServers: { s: { ...fixture('honest'), perSessionClient: true } } })
     const ann = makeV1({ name: 'ann', capabilities: { roots: {} } })
     const { StreamableHTTPClientTransport } = await import(

@@ -26,7 +26,7 @@ const withFamilies = {
 }
 
 describe('no process outlives the hub', () => {
-  test('SIGKILL to the hub: after 2 s none of its children or grandchildren runs', async () => {
+  test('[R27] SIGKILL to the hub: after 2 s none of its children or grandchildren runs', async () => {
     await using hub = await spawnHub(withFamilies)
     await until('all servers run', () => hub.stderr().includes('Ready: 6 of 6'), 30_000)
     const pids = [

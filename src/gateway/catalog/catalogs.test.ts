@@ -121,6 +121,18 @@ describe('the lists of a server', () => {
     expect(catalogs.hello(before.scope, '2025-11-25')?.capabilities).toEqual({ tools: {} })
   })
 
+  test('and what the server says of itself are put together anew when a restart changes either', async () => {
+    const { catalogs } = await start(one)
+    catalogs.serverUp('a', toolServer(['x']))
+    await settle()
+    const before = catalogs.endpoint(ALL, EVERYTHING)
+    const updated = new FakeUpstream(serverHello('t', { tools: {}, logging: {} }))
+    updated.onRequest = (call) => call.succeed({ tools: [{ name: 'x' }] })
+    catalogs.serverUp('a', updated)
+    await settle()
+    expect(catalogs.endpoint(ALL, EVERYTHING)).not.toBe(before)
+  })
+
   test('are stale once the server is to be started in another way, until that one has shown its own', async () => {
     const { catalogs } = await start(one)
     catalogs.serverUp('a', toolServer(['x']))
@@ -173,6 +185,7 @@ describe('the lists of a server', () => {
     const { catalogs, kept, tools } = await start(one)
     catalogs.serverUp('a', upstream)
     await settle()
+    expect(tools()).toEqual(['a-x'])
     offers.push('y')
     catalogs.listChanged('a', upstream, ['tools'])
     await settle()

@@ -354,15 +354,12 @@ describe('the server that owns a URI', () => {
 
   test('is nobody for what only a template gives that the operator has disabled', () => {
     const spec = serverSpec('a', {
-      overrides: overrides({ resources: { 'db://{table}': { enabled: false } } }),
+      overrides: overrides({ resources: { 'db://t/{table}': { enabled: false } } }),
     })
-    const lists = listing({ resources: ['db://help'], templates: ['db://{table}'] })
-    expect(
-      owner(
-        buildView(wholes(spec), () => lists, '-'),
-        'db://users',
-      ),
-    ).toBeUndefined()
+    const lists = listing({ resources: ['db://help'], templates: ['db://t/{table}'] })
+    const hidden = buildView(wholes(spec), () => lists, '-')
+    expect(owner(hidden, 'db://t/users')).toBeUndefined()
+    expect(owner(hidden, 'db://other')).toBe('a:db://other')
   })
 })
 

@@ -53,6 +53,21 @@ describe('settings that say nothing', () => {
     expect(warnings[0]).toMatch(/^f\.json:3:16: systemConfig\.cluster: this version runs standalone only/)
   })
 
+  test.each([
+    ['[R9] a coordinator', { enabled: true, mode: 'coordinator' }],
+    [
+      '[R41] a node that names its coordinator',
+      { enabled: true, mode: 'node', node: { coordinatorUrl: 'http://c:3000' } },
+    ],
+    ['[R155] a cluster that is not enabled', { mode: 'node' }],
+  ])('of %s run the servers of the file all the same', (_, cluster) => {
+    const { settings } = read({
+      mcpServers: { a: { command: 'npx', args: ['-y', 'x'] } },
+      systemConfig: { cluster },
+    })
+    expect([...settings.servers.keys()]).toEqual(['a'])
+  })
+
   test('[R2] of a cluster, or switch it off, mean a single node without a warning', () => {
     expect(read({ systemConfig: { cluster: { enabled: false, mode: 'coordinator' } } }).warnings).toEqual([])
   })
