@@ -16,7 +16,8 @@ export function machine(): Machine {
     processor: cpus()[0]?.model ?? 'unknown processor',
     cores: availableParallelism(),
     memoryGb: Math.round(totalmem() / 1024 ** 3),
-    system: `${type()} ${release()}`,
+    // The kernel's version alone: what builders append to it may name their machines.
+    system: `${type()} ${/^\d+\.\d+/.exec(release())?.[0] ?? ''}`,
     node: process.version,
     loadBefore: Number(loadavg()[0]?.toFixed(2)),
   }

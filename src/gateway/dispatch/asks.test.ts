@@ -272,6 +272,27 @@ describe('a question while calls of several clients are in flight', () => {
     expect([bob.inFlight.reply.messages, responses()]).toEqual([[], []])
   })
 
+  test('is the only one that is put to nobody when the server takes it back', async () => {
+    const { session, call, end, ask, asks, upstream } = make()
+    const [alice, bob] = [call(session('alice')), call(session('bob'))]
+    ask(SAMPLING)
+    ask(request('sampling/createMessage', { n: 2 }, 'up-2'))
+    asks.withdrawn(upstream, notification('notifications/cancelled', { requestId: 'up-1' }), [])
+    asks.withdrawn(new FakeUpstream(), notification('notifications/cancelled', { requestId: 'up-2' }), [])
+    await end(alice)
+    expect(bob.inFlight.reply.messages.map((text) => JSON.parse(text).params)).toEqual([{ n: 2 }])
+  })
+
+  test('that comes while nothing is at work makes nobody take turns', () => {
+    const { session, ask, turns, upstream, call } = make()
+    ask(SAMPLING)
+    const going: string[] = []
+    turns.finished(makeCall(session('prover')))
+    call(session('alice'))
+    turns.take(makeCall(session('bob')), upstream, () => going.push('bob'))
+    expect(going).toEqual(['bob'])
+  })
+
   test('makes calls to that server take turns from then on', () => {
     const { session, call, ask, turns, upstream } = make()
     const { inFlight } = call(session('alice'))
@@ -323,6 +344,15 @@ describe('a question that nobody answers', () => {
     ask(SAMPLING)
     await clock.advance(600_000)
     expect(inFlight.reply.messages.at(-1)).toContain('notifications/cancelled')
+  })
+
+  test('is given up after a minute when it belongs to no call and the client listens nowhere', async () => {
+    const { session, asks, upstream, clock, responses } = make()
+    asks.fromOwn({ server: 'own', upstream, request: SAMPLING }, session('alice'))
+    await clock.advance(59_999)
+    expect(responses()).toEqual([])
+    await clock.advance(1)
+    expect(responses()).toEqual([['up-1', 'client.gone']])
   })
 
   test('leaves no timer when it is answered', () => {
