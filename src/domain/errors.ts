@@ -18,7 +18,7 @@ const CODES = {
   'endpoint.unknown': { http: 404, rpc: -32600 },
   'access.origin': { http: 403, rpc: -32003 },
   'access.host': { http: 403, rpc: -32003 },
-  'access.unauthenticated': { http: 401, rpc: -32002 },
+  'access.unauthenticated': { http: 401, rpc: -32005 },
   'access.denied': { http: 403, rpc: -32003 },
   'session.required': { http: 400, rpc: -32600 },
   'session.unknown': { http: 404, rpc: -32001 },

@@ -359,7 +359,7 @@ describe('stopping a server', () => {
   })
 })
 
-test.fails('a session that waits for its turn to start when the server is stopped is told that it is unavailable', async () => {
+test('a session that waits for its turn to start when the server is stopped is told that it is unavailable', async () => {
   // `ownStartGate.acquire` stands outside of the `try`: the bare AbortError of the signal comes out, which `Relay` takes for
   // a bug of the hub ("internal"), logs as an error and asks the user to report.
   const { server, ownGate } = await make({ isolation: 'session' })

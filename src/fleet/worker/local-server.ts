@@ -176,18 +176,24 @@ export class LocalServer {
   }
 
   async #openFor(holder: Holder, signal: AbortSignal): Promise<Upstream> {
-    const { ownStartGate, clock, events, factory } = this.#deps
-    const release = await ownStartGate.acquire(signal)
-    // A server that takes long must not keep the others from starting.
-    const slot = clock.after(START_SLOT_MS, release)
     try {
-      return await factory.open(holder.identity, events.inbound(this.spec.name, holder), signal)
+      return await this.#openInTurn(holder, signal)
     } catch (cause) {
       throw new HubError(
         'server.unavailable',
         `Server "${this.spec.name}" cannot be started: ${messageOf(cause)}`,
         { cause, data: { server: this.spec.name } },
       )
+    }
+  }
+
+  async #openInTurn(holder: Holder, signal: AbortSignal): Promise<Upstream> {
+    const { ownStartGate, clock, events, factory } = this.#deps
+    const release = await ownStartGate.acquire(signal)
+    // A server that takes long must not keep the others from starting.
+    const slot = clock.after(START_SLOT_MS, release)
+    try {
+      return await factory.open(holder.identity, events.inbound(this.spec.name, holder), signal)
     } finally {
       slot.stop()
       release()

@@ -25,10 +25,10 @@ export function resolveEndpoint(
   const group = settings.groups.find(
     (each) => each.id === name || (settings.groupsByName && each.name === name),
   )
-  if (group) return groupScope(group, settings, scope)
+  if (group) return groupScope(group, name, settings, scope)
   const spec = settings.servers.get(name)
   // Before anything else: a key must not find out which servers exist that it does not open.
-  if (scope.kind === 'some' && !scope.servers.has(name)) throw denied(`${JSON.stringify(name)}`)
+  if (scope.kind === 'some' && !scope.servers.has(name)) throw denied(JSON.stringify(name))
   if (!spec?.enabled) throw unknownEndpoint(name, spec !== undefined)
   return { kind: 'server', spec }
 }
@@ -50,14 +50,15 @@ function allServers(settings: HubSettings, scope: KeyScope): EndpointScope {
 
 const EVERYTHING = { alias: undefined, tools: 'all', prompts: 'all', resources: 'all' } as const
 
-function groupScope(group: GroupSpec, settings: HubSettings, scope: KeyScope): EndpointScope {
+/** @param asked the name by which the group was asked for */
+function groupScope(group: GroupSpec, asked: string, settings: HubSettings, scope: KeyScope): EndpointScope {
   const allowed =
     scope.kind === 'all' ||
     scope.groups.has(group.id) ||
     scope.groups.has(group.name) ||
     // Every server of the group must be open to the key; one alone would open what the others hide.
     (group.members.length > 0 && group.members.every((member) => scope.servers.has(member.server)))
-  if (!allowed) throw denied(`the group "${group.name}"`)
+  if (!allowed) throw denied(JSON.stringify(asked))
   const members = group.members.flatMap((member) => {
     const spec = settings.servers.get(member.server)
     return spec?.enabled ? [{ ...member, spec }] : []

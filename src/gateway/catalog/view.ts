@@ -192,7 +192,7 @@ export function ownerOfUri(view: View, uri: string): Target | undefined {
 }
 
 /** Whether the operator has disabled the resource, or a template that it could come from. */
-function isHidden(spec: ServerSpec, uri: string): boolean {
+export function isHidden(spec: ServerSpec, uri: string): boolean {
   for (const [key, override] of spec.overrides.resources)
     if (!override.enabled && (key === uri || (key.includes('{') && templateMatcher(key).matches(uri))))
       return true

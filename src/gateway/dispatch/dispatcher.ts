@@ -13,7 +13,7 @@ import {
 import { isLoggingLevel, METHOD, NOTIFICATION } from '../../mcp/methods.ts'
 import type { Catalogs, Endpoint } from '../catalog/catalogs.ts'
 import { LISTS, type ListKind } from '../catalog/listing.ts'
-import { announces, ownerOfUri, type Target } from '../catalog/view.ts'
+import { announces, isHidden, ownerOfUri, type Target } from '../catalog/view.ts'
 import { InFlight, type Reply, type Session } from '../sessions/session.ts'
 import type { Asks } from './asks.ts'
 import type { Relay } from './relay.ts'
@@ -196,8 +196,7 @@ export class Dispatcher {
     const owner = ownerOfUri(view, uri)
     if (owner) return owner
     // A server may know more than it lists; what the operator has hidden stays hidden.
-    if (scope.kind === 'server' && scope.spec.overrides.resources.get(uri)?.enabled !== false)
-      return { spec: scope.spec, original: uri }
+    if (scope.kind === 'server' && !isHidden(scope.spec, uri)) return { spec: scope.spec, original: uri }
     throw new HubError('resource.unknown', `No server of this endpoint has the resource ${uri}.`, {
       data: { uri },
       cure: 'Take the URI from resources/list, or fill a template of resources/templates/list.',
