@@ -48,7 +48,7 @@ describe('an error of the hub', () => {
     ['request.media-type', 415, -32_600],
     ['request.not-acceptable', 406, -32_600],
     ['request.method-not-allowed', 405, -32_600],
-    ['access.unauthenticated', 401, -32_002],
+    ['access.unauthenticated', 401, -32_005],
     ['access.denied', 403, -32_003],
     ['access.origin', 403, -32_003],
     ['session.required', 400, -32_600],
