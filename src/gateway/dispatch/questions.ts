@@ -1,10 +1,10 @@
 import { HubError } from '../../domain/errors.ts'
-import { isObject, isRequestId, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts'
+import { isObject, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts'
 import { splice } from '../../mcp/json-text.ts'
 import { METHOD } from '../../mcp/methods.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import type { Session } from '../sessions/session.ts'
-import { locate } from './reroute.ts'
+import { locate, progressTokenOf, TOKEN_PATH } from './reroute.ts'
 
 /** A request of a server to a client, and where it came from. */
 export interface Question {
@@ -14,13 +14,11 @@ export interface Question {
 }
 
 export function questionToken({ request }: Question): RequestId | undefined {
-  const meta = request.params?.['_meta']
-  const token = isObject(meta) ? meta['progressToken'] : undefined
-  return isRequestId(token) ? token : undefined
+  return progressTokenOf(request)
 }
 
 /** Where the progress token stands in a question, and in a progress notification. */
-export const QUESTION_TOKEN = ['_meta', 'progressToken'] as const
+export const QUESTION_TOKEN = TOKEN_PATH
 export const PROGRESS_TOKEN = ['progressToken'] as const
 
 /**

@@ -40,7 +40,8 @@ export function rewriteParams(
   )
 }
 
-const TOKEN_PATH = ['_meta', 'progressToken'] as const
+/** Where the progress token stands in the params of any request (basic/utilities/progress). */
+export const TOKEN_PATH = ['_meta', 'progressToken'] as const
 
 function standsAt(bytes: Buffer, { start, end }: Span, text: string): boolean {
   return end - start === text.length && bytes.toString('latin1', start, end) === text
