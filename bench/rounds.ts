@@ -25,6 +25,19 @@ export type Match = {
   sessions: number
 }
 
+/**
+ * Loads each contestant in turn until its code is compiled. How long that takes depends on how much code there is, and at one session a
+ * time it would reach far into the rounds that count.
+ */
+export async function warm(driver: Driver, match: Omit<Match, 'sessions'>, pace: Pace): Promise<void> {
+  for (let round = 0; round < WARM_ROUNDS; round++)
+    for (const contestant of match.contestants)
+      await playOne(driver, { ...match, sessions: WARM_SESSIONS }, contestant, pace)
+}
+
+const WARM_ROUNDS = 2
+const WARM_SESSIONS = 16
+
 export async function play(driver: Driver, match: Match, pace: Pace): Promise<Series[]> {
   const rounds = match.contestants.map((): Round[] => [])
   // Round 0 warms up: it is as long as the others and counts for nothing.

@@ -19,7 +19,7 @@ import { type IdleResult, measureIdle } from './idle.ts'
 import { labelOf, machine } from './machine.ts'
 import { Processes } from './processes.ts'
 import { checksOf, names, type Report } from './report.ts'
-import { type Match, type Pace, play, type Series } from './rounds.ts'
+import { type Match, type Pace, play, type Series, warm } from './rounds.ts'
 import { type SoakResult, soak } from './soak.ts'
 import { asMarkdown, asText } from './tables.ts'
 
@@ -77,6 +77,8 @@ async function playAll(
 ): Promise<Series[]> {
   const series: Series[] = []
   for (const match of matches.filter(({ section }) => chosen.includes(section))) {
+    say(`${match.section}, warming up`)
+    await warm(driver, match, size.pace)
     for (const sessions of counts) {
       say(`${match.section}, ${sessions} sessions: ${match.contestants.map(({ name }) => name).join(', ')}`)
       series.push(...(await play(driver, { ...match, sessions }, size.pace)))

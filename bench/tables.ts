@@ -49,7 +49,7 @@ function facts({ date, machine, pace, hubReadyAfterMs, idle, soak }: Report): st
   const { processor, cores, memoryGb, system, node, loadBefore } = machine
   const lines = [
     `${date}, ${processor}, ${cores} cores, ${memoryGb} GB, ${system}, Node ${node}, load before ${loadBefore}`,
-    `${pace['rounds']} rounds of ${pace['durationMs']} ms in turn after a warm-up round; driver, contestants and ` +
+    `${pace['rounds']} rounds of ${pace['durationMs']} ms in turn after warm-up rounds; driver, contestants and ` +
       'servers share the machine',
   ]
   if (hubReadyAfterMs !== undefined) lines.push(`hub with 51 servers ready after ${hubReadyAfterMs} ms`)
