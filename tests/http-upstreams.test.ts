@@ -118,6 +118,16 @@ function cutOff(response: ServerResponse, type: string, beginning: string): void
     .write(beginning, () => setImmediate(() => response.destroy()))
 }
 
+/** What `mcpServer` answers a POST with goes into `stream`, as the older transport has it. */
+function intoStream(response: ServerResponse, stream: ServerResponse | undefined): ServerResponse {
+  const end = response.end.bind(response)
+  response.end = (body?: unknown) => {
+    if (typeof body === 'string') stream?.write(`event: message\ndata: ${body}\n\n`)
+    return end()
+  }
+  return response
+}
+
 function hubFor(url: string, parts: Record<string, unknown> = {}): Promise<TestHub> {
   return startHub({ mcpServers: { x: { type: 'streamable-http', url, ...parts } } }, { tuning: quick })
 }
@@ -249,8 +259,35 @@ describe('a server over streamable HTTP', () => {
       sessions.clear()
       expect(await echo(client, 'two')).toBe('two')
       expect(initialized).toBe(2)
+      sessions.clear()
+      const words = Array.from({ length: 20 }, (_, n) => `all at once ${n}`)
+      expect(await Promise.all(words.map((word) => echo(client, word)))).toEqual(words)
+      expect(initialized).toBe(3)
     },
   )
+
+  test('of the older transport that has forgotten the session is connected anew', async () => {
+    const streams: ServerResponse[] = []
+    let forgetful = false
+    await using server = await listen(async (request, response) => {
+      if (request.method === 'GET') {
+        streams.push(response)
+        forgetful = false
+        return openStream(response, 'event: endpoint\ndata: /post\n\n')
+      }
+      if (forgetful) return void response.writeHead(404).end('no such session')
+      await mcpServer()(request, intoStream(response, streams.at(-1)))
+    })
+    await using hub = await startHub(
+      { mcpServers: { x: { type: 'sse', url: server.url } } },
+      { tuning: quick },
+    )
+    const client = await connectV1(`${hub.url}/mcp`)
+    expect(await echo(client, 'one')).toBe('one')
+    forgetful = true
+    expect(await echo(client, 'two')).toBe('two')
+    expect(streams).toHaveLength(2)
+  })
 
   test('that wants other credentials is named as such', async () => {
     await using server = await listen((_request, response) => response.writeHead(401).end('no entry'))

@@ -39,7 +39,8 @@ export class EventDecoder {
       this.#skipLineFeed = false
     }
     let from = 0
-    for (let at = nextBreak(text, 0); at !== -1; at = nextBreak(text, from)) {
+    const nextBreak = breaksOf(text)
+    for (let at = nextBreak(0); at !== -1; at = nextBreak(from)) {
       this.#takeLine(this.#line + text.slice(from, at))
       this.#line = ''
       from = at + 1
@@ -90,11 +91,19 @@ export class EventDecoder {
   }
 }
 
-function nextBreak(text: string, from: number): number {
-  const feed = text.indexOf('\n', from)
-  const carriage = text.indexOf('\r', from)
-  if (feed === -1) return carriage
-  return carriage === -1 ? feed : Math.min(feed, carriage)
+/**
+ * Finds the next line break from a place that only moves on; -1 when there is none. Each kind is searched for from behind its
+ * last find, so that a text without one of them is not searched to its end for every line.
+ */
+function breaksOf(text: string): (from: number) => number {
+  const at = { '\n': -2, '\r': -2 }
+  return (from) => {
+    for (const mark of ['\n', '\r'] as const)
+      if (at[mark] !== -1 && at[mark] < from) at[mark] = text.indexOf(mark, from)
+    const [feed, carriage] = [at['\n'], at['\r']]
+    if (feed === -1) return carriage
+    return carriage === -1 ? feed : Math.min(feed, carriage)
+  }
 }
 
 const END = Buffer.from('\n\n')

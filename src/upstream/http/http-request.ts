@@ -94,6 +94,18 @@ function redirection(
   )
 }
 
+/**
+ * What a refusal means that came to a request which named a session: undefined unless the server no longer knows it. 404 is what the
+ * spec says (basic/transports, "Session Management"); 400 is what many servers answer.
+ */
+export function forgotten(server: string, status: number, hint: string): HubError | undefined {
+  if (status !== 404 && !(status === 400 && /session/i.test(hint))) return undefined
+  return new HubError('upstream.lost', `Server "${server}" has ended the session.`, {
+    cause: refused(server, status, hint),
+    data: { server, status, ...NOT_ACCEPTED },
+  })
+}
+
 /** Marks errors after which the request has certainly not been taken up, so that it may be sent again. */
 export const NOT_ACCEPTED = { accepted: false } as const
 

@@ -5,7 +5,15 @@ import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
 import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
 import { isEventStream, readEvents } from '../http/event-reader.ts'
-import { type HttpTarget, type LocatedResponse, readHint, refused, send } from '../http/http-request.ts'
+import {
+  forgotten,
+  type HttpTarget,
+  type LocatedResponse,
+  readHint,
+  refused,
+  send,
+  wasNotAccepted,
+} from '../http/http-request.ts'
 import { withTimeLimit } from '../http/time-limit.ts'
 
 export interface SseChannelDeps {
@@ -63,7 +71,9 @@ export class SseChannel implements Channel {
       try {
         await this.#post(bytes, signal)
       } catch (error) {
-        this.#events.failed(requestId, toHubError(error))
+        const failure = toHubError(error)
+        this.#events.failed(requestId, failure)
+        this.#endIfGone(failure)
       }
     })
   }
@@ -94,6 +104,7 @@ export class SseChannel implements Channel {
       await withTimeLimit({ clock, ms: notifyMs, signal }, (limited) => this.#post(bytes, limited))
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'a message did not reach the server')
+      this.#endIfGone(toHubError(error))
     }
   }
 
@@ -101,7 +112,11 @@ export class SseChannel implements Channel {
     const target = await this.#endpoint.promise
     const headers = { 'content-type': 'application/json' }
     const response = await send(target, { method: 'POST', headers, body, signal })
-    if (response.status >= 400) throw refused(target.server, response.status, await readHint(response))
+    if (response.status >= 400) {
+      const hint = await readHint(response)
+      // The endpoint that the stream has named stands for the session.
+      throw forgotten(target.server, response.status, hint) ?? refused(target.server, response.status, hint)
+    }
     await response.body.dump()
   }
 
@@ -159,6 +174,11 @@ export class SseChannel implements Channel {
       if (!(error instanceof HubError)) throw error
       this.#deps.log.debug({ err: error }, 'the server sent something that is no message')
     }
+  }
+
+  /** Nobody there, or nobody who knows the session: the stream is of no use either. */
+  #endIfGone(error: HubError): void {
+    if (wasNotAccepted(error)) this.#end(error)
   }
 
   #end(reason: HubError): void {

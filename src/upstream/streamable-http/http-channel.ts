@@ -7,9 +7,9 @@ import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
 import { type EventReaderOptions, isEventStream, readEvents } from '../http/event-reader.ts'
 import {
   brokenOff,
+  forgotten,
   type HttpResponse,
   type HttpTarget,
-  NOT_ACCEPTED,
   readAll,
   readHint,
   refused,
@@ -52,6 +52,8 @@ interface StreamPosition {
 }
 
 const END_SESSION_MS = 1_000
+/** How long requests that are on their way may take to be refused as well, once one was. */
+const LAST_ANSWERS_MS = 1_000
 
 /** Streamable HTTP as its client (spec 2025-11-25, basic/transports, "Streamable HTTP"). */
 export class HttpChannel implements Channel {
@@ -60,6 +62,10 @@ export class HttpChannel implements Channel {
   readonly #tasks: TaskGroup
   /** Requests whose answer has not come, each with what ends its exchange. */
   readonly #open = new Map<number, AbortController>()
+  /** Requests that the server has not begun to answer. */
+  readonly #onTheirWay = new Set<number>()
+  /** Requests that the server has certainly not taken up, and why. */
+  readonly #refused = new Map<number, HubError>()
   #sessionId: string | undefined
   #revision: string | undefined
   /** Resolves once the server has taken `notifications/initialized`, or failed to. */
@@ -142,7 +148,9 @@ export class HttpChannel implements Channel {
 
   async #request(bytes: Buffer, requestId: number, signal: AbortSignal): Promise<void> {
     const { limits, target } = this.#deps
+    this.#onTheirWay.add(requestId)
     const response = await this.#post(bytes, signal)
+    this.#onTheirWay.delete(requestId)
     if (isEventStream(response)) return this.#followStream(response, requestId, signal)
     this.#takeBody(await readAll(response, limits.maxMessageBytes, target.server), requestId)
     if (this.#open.has(requestId)) throw this.#noAnswer()
@@ -167,14 +175,8 @@ export class HttpChannel implements Channel {
     const { server } = this.#deps.target
     const { status } = response
     const hint = await readHint(response)
-    const error = refused(server, status, hint)
-    // 404 is what the spec says ("Session Management"); 400 is what many servers answer.
-    const forgotten = session !== undefined && (status === 404 || (status === 400 && /session/i.test(hint)))
-    if (!forgotten) return error
-    return new HubError('upstream.lost', `Server "${server}" has ended the session.`, {
-      cause: error,
-      data: { server, status, ...NOT_ACCEPTED },
-    })
+    const lost = session === undefined ? undefined : forgotten(server, status, hint)
+    return lost ?? refused(server, status, hint)
   }
 
   /** Reads a stream to the answer of its request, coming back to it as often as it breaks off before that. */
@@ -209,7 +211,7 @@ export class HttpChannel implements Channel {
     const position: StreamPosition = { lastEventId: undefined, retryMs: limits.retryMs }
     const reader = this.#reader(position, undefined)
     let offered = false
-    for (let failures = 0; failures < limits.maxFailures; ) {
+    for (let failures = 0; ; ) {
       const stream = await this.#reopen(position, signal)
       if (signal.aborted) return
       if (stream instanceof HubError) {
@@ -221,13 +223,12 @@ export class HttpChannel implements Channel {
         offered = true
         failures = (await this.#readOwn(stream, reader)) ? 0 : failures + 1
       }
+      // Said once. Later tries go on at the longest wait, for a server that comes round.
+      if (failures === limits.maxFailures)
+        log.warn({}, 'the stream of the server stays closed: what it announces meanwhile is missed')
       await sleep(clock, this.#wait(position, failures), signal)
       if (signal.aborted) return
     }
-    log.warn(
-      {},
-      'the stream of the server stays closed: what it announces is missed until it is connected anew',
-    )
   }
 
   /** Whether what came was fit to be read. */
@@ -297,9 +298,29 @@ export class HttpChannel implements Channel {
   }
 
   #failed(requestId: number, error: HubError): void {
+    this.#onTheirWay.delete(requestId)
     if (!this.#open.delete(requestId) || this.#ended) return
+    if (wasNotAccepted(error)) return this.#gone(requestId, error)
     this.#events.failed(requestId, error)
-    this.#endIfGone(error)
+  }
+
+  /**
+   * Nobody there, or nobody who knows the session. Requests that were sent at the same moment will hear the same, and can then
+   * be sent again like this one: ending at once would leave open whether they were taken up.
+   */
+  #gone(requestId: number, error: HubError): void {
+    this.#refused.set(requestId, error)
+    const end = () => {
+      for (const [id, reason] of this.#refused) this.#events.failed(id, reason)
+      this.#refused.clear()
+      this.#end(error)
+    }
+    if (this.#onTheirWay.size === 0) end()
+    else if (this.#refused.size === 1)
+      this.#tasks.run('last answers', async (signal) => {
+        await sleep(this.#deps.clock, LAST_ANSWERS_MS, signal)
+        end()
+      })
   }
 
   /** Nobody there, or nobody who knows the session: the whole connection is down, not only one exchange. */
