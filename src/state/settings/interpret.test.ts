@@ -296,6 +296,38 @@ describe('groups', () => {
       }).code,
     ).toBe('settings.invalid')
   })
+
+  test('must not have the name of another as id', () => {
+    const error = refusal({
+      groups: [
+        { id: 'one', name: 'g' },
+        { id: 'g', name: 'h' },
+      ],
+    })
+    expect(error.message).toMatch(
+      /groups\.1\.id: "g" is the name of another group, and \/mcp\/g can be only one/,
+    )
+  })
+})
+
+describe('what other programs write into the file', () => {
+  test('numbers and switches as arguments, variables and headers are taken as text', () => {
+    const { transport } = server({ command: 'x', args: ['--port', 3000, true], env: { N: 1, B: false } })
+    expect(transport).toMatchObject({ args: ['--port', '3000', 'true'], env: { N: '1', B: 'false' } })
+    expect(server({ url: 'http://h', headers: { 'X-N': 7 } }).transport).toMatchObject({
+      headers: { 'X-N': '7' },
+    })
+  })
+
+  test('null and empty text mean that nothing is set', () => {
+    expect(server({ command: 'x', args: null, env: null }).transport).toMatchObject({ args: [], env: {} })
+    expect(server({ url: 'http://h', headers: null }).transport).toMatchObject({ headers: {} })
+    const { settings } = read({
+      mcpServers: { a: { command: 'x' } },
+      groups: [{ name: 'g', servers: [{ name: 'a', alias: '' }] }],
+    })
+    expect(settings.groups[0]?.members[0]?.alias).toBeUndefined()
+  })
 })
 
 describe('the largest body', () => {
@@ -311,7 +343,7 @@ describe('the largest body', () => {
     expect(read({ systemConfig: { routing: { jsonBodyLimit } } }).settings.bodyLimitBytes).toBe(bytes)
   })
 
-  test.each(['', 'much', '1tb', '-1mb', '1mb2'])('%j is no size', (jsonBodyLimit) => {
+  test.each(['', 'much', '1tb', '-1mb', '1mb2', '0mb', '0.1b'])('%j is no size', (jsonBodyLimit) => {
     const error = refusal({ systemConfig: { routing: { jsonBodyLimit } } })
     expect(error.message).toMatch(/^f\.json:4:24: systemConfig\.routing\.jsonBodyLimit: .* is no size/)
   })

@@ -144,7 +144,7 @@ class Interpreter {
           kind: 'stdio',
           command: input.command,
           args: input.args ?? [],
-          env: { ...this.#installEnvironment(input.command), ...stringValues(input.env ?? {}) },
+          env: { ...this.#installEnvironment(input.command), ...input.env },
           cwd: input.cwd,
         }
       case 'sse':
@@ -169,11 +169,11 @@ class Interpreter {
     input: ServerInput,
     kind: 'sse' | 'streamable-http' | 'auto',
   ): TransportSpec {
-    const { url, headers = {} } = input
+    const { url } = input
     if (!url) throw this.#invalid(path, 'a server of this type needs a "url"')
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       throw this.#invalid([...path, 'url'], `this is no http or https URL`)
-    return { kind, url, headers }
+    return { kind, url, headers: input.headers ?? {} }
   }
 
   /** Package mirrors, for the launchers that know them. */
@@ -213,6 +213,11 @@ class Interpreter {
     const id = input.id ?? input.name
     if (this.#input.groups?.findIndex((other) => (other.id ?? other.name) === id) !== index)
       throw this.#invalid(['groups', index, 'id'], `there are two groups with the id ${JSON.stringify(id)}`)
+    if (this.#input.groups?.some((other) => other.name !== input.name && other.name === id))
+      throw this.#invalid(
+        ['groups', index, 'id'],
+        `${JSON.stringify(id)} is the name of another group, and /mcp/${id} can be only one of them`,
+      )
     if (servers.has(input.name))
       this.#warn(
         ['groups', index, 'name'],
@@ -230,7 +235,7 @@ class Interpreter {
         )
       return {
         server: name,
-        alias,
+        alias: alias || undefined,
         tools: select(tools),
         prompts: select(prompts),
         resources: select(resources),
@@ -244,12 +249,13 @@ class Interpreter {
     if (typeof input === 'number') return input
     const match = /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i.exec(input.trim())
     const unit = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 }[(match?.[2] ?? 'b').toLowerCase()]
-    if (!match || !unit)
+    const bytes = Math.floor(Number(match?.[1]) * (unit ?? 0))
+    if (!(bytes > 0))
       throw this.#invalid(
         ['systemConfig', 'routing', 'jsonBodyLimit'],
         `${JSON.stringify(input)} is no size; write for example "4mb"`,
       )
-    return Math.floor(Number(match[1]) * unit)
+    return bytes
   }
 
   #invalid(path: readonly (string | number)[], why: string): HubError {
@@ -264,10 +270,6 @@ class Interpreter {
 
 function select(input: 'all' | string[] | undefined): Selection {
   return input === undefined || input === 'all' ? 'all' : new Set(input)
-}
-
-function stringValues(env: Record<string, string | number | boolean>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
 }
 
 function lower(message = 'is not valid'): string {

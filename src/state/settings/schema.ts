@@ -5,6 +5,8 @@ import { z } from 'zod'
  * are kept, so that a file can serve newer and other programs too.
  */
 const text = z.string().min(1)
+/** People write ports and switches without quotes. */
+const scalar = z.union([z.string(), z.number(), z.boolean()])
 const milliseconds = z.number().int().min(0)
 const timeout = z.number().int().min(1)
 
@@ -18,11 +20,11 @@ const TYPES = ['stdio', 'streamable-http', 'streamableHttp', 'http', 'sse', 'ope
 export const serverSchema = z.looseObject({
   type: z.enum(TYPES).optional(),
   command: text.optional(),
-  args: z.array(z.string()).optional(),
-  env: z.record(text, z.union([z.string(), z.number(), z.boolean()])).optional(),
+  args: z.array(scalar.transform(String)).nullish(),
+  env: z.record(text, scalar.transform(String)).nullish(),
   cwd: text.optional(),
   url: text.optional(),
-  headers: z.record(text, z.string()).optional(),
+  headers: z.record(text, scalar.transform(String)).nullish(),
   enabled: z.boolean().optional(),
   /** As Claude Desktop, Cline and others write it. */
   disabled: z.boolean().optional(),
@@ -54,7 +56,7 @@ const groupSchema = z.looseObject({
         text,
         z.looseObject({
           name: text,
-          alias: text.optional(),
+          alias: z.string().nullish(),
           tools: selection.optional(),
           prompts: selection.optional(),
           resources: selection.optional(),
