@@ -196,9 +196,14 @@ function originPolicy(options: StandaloneOptions, loopback: boolean): OriginPoli
   const named = options.allowedHosts.map((host) => host.toLowerCase())
   const known = loopback || named.length > 0
   return {
-    hosts: known ? new Set([...LOOPBACK_NAMES, options.host.toLowerCase(), ...named]) : undefined,
+    hosts: known ? new Set([...LOOPBACK_NAMES, hostHeaderOf(options.host), ...named]) : undefined,
     origins: new Set(options.allowedOrigins),
   }
+}
+
+/** An address as it stands in a Host header: IPv6 in brackets (RFC 3986 §3.2.2). */
+function hostHeaderOf(host: string): string {
+  return (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host).toLowerCase()
 }
 
 /** Listings under the name of their server, valid as long as it is started or reached in the same way. */

@@ -80,6 +80,14 @@ export class HubError extends Error {
   }
 }
 
+/** Whoever comes while the hub shuts down: there will be another hub soon. */
+export function hubStopping(): HubError {
+  return new HubError('hub.stopping', 'The hub is stopping.', {
+    retryAfter: 5,
+    cure: 'Connect again in a moment.',
+  })
+}
+
 /** JSON-RPC 2.0 §5.1. */
 export interface RpcErrorObject {
   readonly code: number

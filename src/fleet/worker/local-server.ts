@@ -153,7 +153,10 @@ export class LocalServer {
     const unwanted = new AbortController()
     this.#unwanted.set(holder.id, unwanted)
     const opening = this.#openFor(holder, AbortSignal.any([unwanted.signal, this.#abort.signal])).finally(
-      () => this.#unwanted.delete(holder.id),
+      () => {
+        // The session may have come back meanwhile, with an opening of its own.
+        if (this.#unwanted.get(holder.id) === unwanted) this.#unwanted.delete(holder.id)
+      },
     )
     this.#held.set(holder.id, opening)
     const forget = () => {

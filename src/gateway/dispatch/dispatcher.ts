@@ -229,7 +229,7 @@ export class Dispatcher {
       target =
         view.templates.find(({ matcher }) => matcher.template === uri)?.target ??
         ownerOfUri(view, String(uri))
-      if (target) return this.#forward(session, request, reply, target, [])
+      if (target) return this.#forward(session, request, reply, { ...target, original: uri }, ['ref', 'uri'])
     }
     if (!target && scope.kind === 'server')
       return this.#forward(session, request, reply, whole(scope.spec), [])

@@ -56,6 +56,18 @@ describe('subscriptions on a server that sessions share', () => {
   })
 })
 
+test('a session may not subscribe without end; each subscription counts once, and not after its end', () => {
+  const { shared, alice, bob } = make()
+  const all = Array.from({ length: 1_000 }, (_, n) => `x://${n}`)
+  for (const uri of all) shared.subscribe('a', uri, alice)
+  shared.subscribe('a', 'x://0', alice)
+  expect(() => shared.subscribe('b', 'x://more', alice)).toThrow(/at most/)
+  shared.subscribe('b', 'x://more', bob)
+  shared.unsubscribe('a', 'x://0', alice)
+  shared.subscribe('b', 'x://more', alice)
+  expect([...shared.subscribers('b', 'x://more')]).toEqual([bob, alice])
+})
+
 describe('log levels on a server that sessions share', () => {
   test('are the most verbose that any session wants', () => {
     const { shared, alice, bob } = make()

@@ -1,3 +1,4 @@
+import { HubError } from '../../domain/errors.ts'
 import { jsonBytes } from '../../mcp/json-rpc.ts'
 import { type LoggingLevel, METHOD, mostVerbose } from '../../mcp/methods.ts'
 import type { CallTimes, Upstream } from '../../upstream/upstream.ts'
@@ -9,16 +10,31 @@ interface ServerState {
   readonly levels: Map<Session, LoggingLevel>
 }
 
+const MAX_SUBSCRIPTIONS = 1_000
+
+function tooManySubscriptions(): HubError {
+  return new HubError('session.limit', `A session may subscribe to ${MAX_SUBSCRIPTIONS} resources at most.`, {
+    data: { limit: MAX_SUBSCRIPTIONS },
+    cure: 'Unsubscribe from what is no longer needed (resources/unsubscribe).',
+  })
+}
+
 /**
  * What sessions have set on servers that they share: subscriptions and log levels. The server is told the union, once;
  * each session gets its own part. After a restart the server is told again.
  */
 export class SharedState {
   readonly #servers = new Map<string, ServerState>()
+  readonly #subscriptions = new WeakMap<Session, number>()
 
+  /** @throws HubError `session.limit` when the session has more subscriptions than any client needs */
   subscribe(server: string, uri: string, session: Session): void {
     const { subscribers } = this.#state(server)
     const sessions = subscribers.get(uri)
+    if (sessions?.has(session)) return
+    const count = this.#subscriptions.get(session) ?? 0
+    if (count >= MAX_SUBSCRIPTIONS) throw tooManySubscriptions()
+    this.#subscriptions.set(session, count + 1)
     if (sessions) sessions.add(session)
     else subscribers.set(uri, new Set([session]))
   }
@@ -27,7 +43,8 @@ export class SharedState {
   unsubscribe(server: string, uri: string, session: Session): boolean {
     const { subscribers } = this.#state(server)
     const sessions = subscribers.get(uri)
-    sessions?.delete(session)
+    if (sessions?.delete(session))
+      this.#subscriptions.set(session, (this.#subscriptions.get(session) ?? 1) - 1)
     if (sessions && sessions.size > 0) return false
     subscribers.delete(uri)
     return true

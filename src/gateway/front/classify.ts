@@ -48,8 +48,9 @@ export function classify(target: string): Classified {
 }
 
 function named(kind: 'mcp' | 'legacy-stream', encoded: string): Classified {
-  const trimmed = encoded.replace(/\/$/, '')
+  const trimmed = encoded.endsWith('/') ? encoded.slice(0, -1) : encoded
   if (trimmed === '') return { kind, endpoint: ALL }
+  if (!trimmed.includes('%')) return { kind, endpoint: { kind: 'named', name: trimmed } }
   let name: string
   try {
     name = decodeURIComponent(trimmed)

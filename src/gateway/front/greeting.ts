@@ -1,4 +1,4 @@
-import { HubError, toHubError } from '../../domain/errors.ts'
+import { HubError, hubStopping, toHubError } from '../../domain/errors.ts'
 import { negotiate, type Revision } from '../../mcp/eras.ts'
 import { isObject, type RpcRequest } from '../../mcp/json-rpc.ts'
 import type { ServerHello } from '../../mcp/methods.ts'
@@ -17,11 +17,7 @@ export async function greet(
   request: RpcRequest,
   makeStream: (revision: Revision) => SessionStream,
 ): Promise<{ session: Session; hello: ServerHello }> {
-  if (deps.stopping())
-    throw new HubError('hub.stopping', 'The hub is stopping.', {
-      retryAfter: 5,
-      cure: 'Connect again in a moment.',
-    })
+  if (deps.stopping()) throw hubStopping()
   deps.sessions.ensureRoom()
   const { catalogs, clock } = deps
   const { scope } = catalogs.endpoint(endpoint, principal.scope)

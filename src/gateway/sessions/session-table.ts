@@ -1,4 +1,4 @@
-import { HubError } from '../../domain/errors.ts'
+import { HubError, hubStopping } from '../../domain/errors.ts'
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { Session } from './session.ts'
 
@@ -80,9 +80,7 @@ export class SessionTable {
 
   close(): void {
     this.#sweeper.stop()
-    const reason = new HubError('hub.stopping', 'The hub is stopping.', {
-      cure: 'Connect again in a moment.',
-    })
+    const reason = hubStopping()
     for (const session of [...this.#sessions.values()]) this.end(session, reason)
   }
 }

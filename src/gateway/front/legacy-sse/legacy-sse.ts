@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointName } from '../../../domain/endpoint.ts'
-import { HubError, toHubError } from '../../../domain/errors.ts'
+import { HubError, hubStopping, toHubError } from '../../../domain/errors.ts'
 import type { Principal } from '../../../domain/principal.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { encodeEvent } from '../../../mcp/event-stream.ts'
@@ -88,7 +88,7 @@ export class LegacySse {
       return
     }
     if (item.kind === 'request' && this.#deps.stopping())
-      return stream.unrelated(encodeError(item.id, stopping().toRpc()))
+      return stream.unrelated(encodeError(item.id, hubStopping().toRpc()))
     if (item.kind === 'request') return dispatcher.request(session, item, stream.reply())
     try {
       if (item.kind === 'notification') dispatcher.notification(session, item)
@@ -164,10 +164,6 @@ class SingleStream implements SessionStream {
       },
     }
   }
-}
-
-function stopping(): HubError {
-  return new HubError('hub.stopping', 'The hub is stopping.', { cure: 'Connect again in a moment.' })
 }
 
 function notInitialized(): HubError {

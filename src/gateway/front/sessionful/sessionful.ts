@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { EndpointName } from '../../../domain/endpoint.ts'
-import { HubError } from '../../../domain/errors.ts'
+import { HubError, hubStopping } from '../../../domain/errors.ts'
 import { allowsBatches, isSupportedRevision, supportedRevisions } from '../../../mcp/eras.ts'
 import { encodeError, encodeResult, jsonBytes, parseBody, type RpcMessage } from '../../../mcp/json-rpc.ts'
 import { METHOD } from '../../../mcp/methods.ts'
@@ -79,11 +79,7 @@ export class Sessionful {
     const { dispatcher, clock } = this.#deps
     const { response } = incoming
     const requests = countRequests(items)
-    if (requests > 0 && this.#deps.stopping())
-      throw new HubError('hub.stopping', 'The hub is stopping.', {
-        retryAfter: 5,
-        cure: 'Try again in a moment.',
-      })
+    if (requests > 0 && this.#deps.stopping()) throw hubStopping()
     const { stream: streams } = session
     if (!(streams instanceof SessionStreams)) throw foreignSession()
     const reply = new PostExchange({ response, clock, streams, requests, batch })
@@ -155,7 +151,8 @@ function foreignSession(): HubError {
 }
 
 function checkMediaTypes(request: IncomingMessage): void {
-  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
+  const given = request.headers['content-type'] ?? ''
+  const type = given === JSON_TYPE ? given : given.split(';')[0]?.trim().toLowerCase()
   if (type !== JSON_TYPE)
     throw new HubError('request.media-type', `The body must be ${JSON_TYPE}, not ${JSON.stringify(type)}.`, {
       cure: `Send "Content-Type: ${JSON_TYPE}".`,
