@@ -36,12 +36,31 @@ const CODES = {
   'client.unsupported': { http: 400, rpc: -32601 },
   'client.ambiguous': { http: 409, rpc: -32016 },
   'client.gone': { http: 410, rpc: -32017 },
+  'access.rate-limited': { http: 429, rpc: -32006 },
+  'access.login': { http: 401, rpc: -32005 },
+  'access.csrf': { http: 403, rpc: -32003 },
   'settings.invalid': { http: 422, rpc: -32603 },
+  'settings.conflict': { http: 412, rpc: -32603 },
+  'settings.read-only': { http: 409, rpc: -32603 },
+  'settings.unwritable': { http: 507, rpc: -32603 },
+  'secret.unreadable': { http: 500, rpc: -32603 },
+  'storage.unavailable': { http: 503, rpc: -32007 },
+  'storage.invalid': { http: 500, rpc: -32603 },
+  'resource.exists': { http: 409, rpc: -32603 },
+  'resource.missing': { http: 404, rpc: -32603 },
+  'resource.in-use': { http: 409, rpc: -32603 },
+  'user.exists': { http: 409, rpc: -32603 },
+  'user.last-admin': { http: 409, rpc: -32603 },
+  'server.launch-denied': { http: 403, rpc: -32003 },
   'settings.unreadable': { http: 500, rpc: -32603 },
   internal: { http: 500, rpc: -32603 },
 } as const satisfies Record<string, { http: number; rpc: number }>
 
 export type HubErrorCode = keyof typeof CODES
+
+export function isHubErrorCode(code: unknown): code is HubErrorCode {
+  return typeof code === 'string' && Object.hasOwn(CODES, code)
+}
 
 export interface HubErrorDetails {
   /** What the reader can do about it, as a sentence. */

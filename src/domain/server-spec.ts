@@ -1,5 +1,11 @@
+import type { ActivityRules } from './activity.ts'
+import type { KeyGrant, KeyScope, RestAccess } from './key-scope.ts'
+import type { Shareable } from './visibility.ts'
+
+export type { KeyScope } from './key-scope.ts'
+
 /** How one MCP server is reached or started, with everything filled in and every `${VAR}` expanded. */
-export interface ServerSpec {
+export interface ServerSpec extends Shareable {
   readonly name: string
   readonly enabled: boolean
   readonly description: string | undefined
@@ -55,7 +61,7 @@ export interface ItemOverride {
 }
 
 /** A named choice of servers and of what each of them shows. */
-export interface GroupSpec {
+export interface GroupSpec extends Shareable {
   readonly id: string
   readonly name: string
   readonly members: readonly GroupMember[]
@@ -72,22 +78,39 @@ export interface GroupMember {
 
 export type Selection = 'all' | ReadonlySet<string>
 
+/** A key that stands in the settings document. */
 export interface KeySpec {
   readonly id: string
   readonly name: string
+  /** The token, or `sha256:<hex>` of one that only its holder knows. */
   readonly token: string
   readonly scope: KeyScope
+  /** Whose key it is; `undefined`: the hub's own. */
+  readonly owner: string | undefined
+  readonly rest: RestAccess
+  readonly grants: readonly KeyGrant[]
+  /** ms since the epoch; `undefined` = never. */
+  readonly expiresAt: number | undefined
+  /** `undefined` = no limit, here and below. */
+  readonly requestsPerMinute: number | undefined
+  readonly maxConcurrent: number | undefined
 }
 
-export type KeyScope =
-  | { readonly kind: 'all' }
-  | { readonly kind: 'some'; readonly groups: ReadonlySet<string>; readonly servers: ReadonlySet<string> }
+/** A user who stands in the settings document. */
+export interface DeclaredUser {
+  readonly username: string
+  /** A bcrypt or argon2id hash. */
+  readonly passwordHash: string
+  readonly role: 'admin' | 'user'
+  readonly email: string | undefined
+}
 
 /** The part of the settings document that runs the hub: checked, complete, expanded. Never written back. */
 export interface HubSettings {
   readonly servers: ReadonlyMap<string, ServerSpec>
   readonly groups: readonly GroupSpec[]
   readonly keys: readonly KeySpec[]
+  readonly users: readonly DeclaredUser[]
   /** `false` only when the operator switched bearer authentication off. */
   readonly bearerAuth: boolean
   readonly bearerHeader: string
@@ -96,4 +119,5 @@ export interface HubSettings {
   readonly groupsByName: boolean
   readonly bodyLimitBytes: number
   readonly sessionTimeoutMs: number
+  readonly activity: ActivityRules
 }

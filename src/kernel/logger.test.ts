@@ -41,6 +41,16 @@ describe('the log', () => {
     expect(line).toMatchObject({ server: 'time', tool: 'now' })
   })
 
+  test('a filter sees each line last, with everything that stands in it', () => {
+    const lines: string[] = []
+    const hide = (line: string) => line.replaceAll('canary', 'hidden')
+    const log = createLogger('info', { write: (line: string) => void lines.push(line) }, hide)
+    log.child({ key: 'canary' }).warn({ err: new Error('canary'), deep: [{ a: 'canary' }] }, 'a canary')
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).not.toContain('canary')
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ key: 'hidden', msg: 'a hidden' })
+  })
+
   test('silent says nothing', () => {
     expect(written('silent', (log) => log.error({}, 'a'))).toEqual([])
   })

@@ -14,8 +14,15 @@ export interface Logger {
   child(fields: Fields): Logger
 }
 
-/** A logger that writes JSON lines (RFC 3339 time) to `destination`. */
-export function createLogger(level: LogLevel, destination: DestinationStream): Logger {
+/**
+ * A logger that writes JSON lines (RFC 3339 time) to `destination`.
+ * @param filter sees each line last, such as to take secrets out of it
+ */
+export function createLogger(
+  level: LogLevel,
+  destination: DestinationStream,
+  filter?: (line: string) => string,
+): Logger {
   return pino(
     {
       level,
@@ -23,6 +30,7 @@ export function createLogger(level: LogLevel, destination: DestinationStream): L
       messageKey: 'msg',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
+      ...(filter ? { hooks: { streamWrite: filter } } : {}),
     },
     destination,
   )
