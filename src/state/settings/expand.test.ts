@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { expand, expandDeep } from './expand.ts'
+import { SecretBox } from '../secrets/secret-box.ts'
+import { expand, resolveSecret, whyMissing } from './expand.ts'
 
 const variables = { A: 'one', B_2: 'two', EMPTY: '', 'any name': 'odd', lower: 'case', DOLLAR: '$A ${A}' }
 
@@ -74,31 +75,48 @@ describe('a variable in settings', () => {
   })
 })
 
-describe('a value with variables', () => {
-  test('is expanded in all of its strings, and in nothing else', () => {
-    const value = { $A: '$A', list: ['${A}', 1, null, [true, '$B_2']], n: 2 }
-    expect(expandDeep(value, variables, () => undefined)).toEqual({
-      $A: 'one',
-      list: ['one', 1, null, [true, 'two']],
-      n: 2,
-    })
+describe('a file in settings', () => {
+  const files: Record<string, string> = { '/run/secrets/x': 'from-file', '/empty': '' }
+  const read = (path: string) => files[path]
+
+  test.each([
+    ['${file:/run/secrets/x}', 'from-file'],
+    ['Bearer ${file:/run/secrets/x}', 'Bearer from-file'],
+    ['${file:/run/secrets/x} ${A}', 'from-file one'],
+    ['${file:/none:-b}', 'b'],
+    ['${file:/empty:-b}', 'b'],
+  ])('%s becomes %s', (text, expected) => {
+    expect(expand(text, variables, read)).toEqual({ text: expected, missing: [] })
   })
 
-  test('reports each variable that is not set with its path', () => {
-    const missing: [string, readonly (string | number)[]][] = []
-    expandDeep({ env: { K: '${NO}' }, args: ['a', '${X}-${Y}'] }, variables, (name, path) => {
-      missing.push([name, path])
-    })
-    expect(missing).toEqual([
-      ['NO', ['env', 'K']],
-      ['X', ['args', 1]],
-      ['Y', ['args', 1]],
+  test('that cannot be read is reported, in words that fit', () => {
+    const { text, missing } = expand('a${file:/none}${NO}', variables, read)
+    expect(text).toBe('a')
+    expect(missing.map(whyMissing)).toEqual([
+      expect.stringMatching(/^the file \/none cannot be read/),
+      '${NO} is not set',
     ])
   })
+})
 
-  test('is itself left as it is', () => {
-    const value = { a: ['$A'] }
-    expandDeep(value, variables, () => undefined)
-    expect(value).toEqual({ a: ['$A'] })
+describe('the value of a secret place', () => {
+  const box = new SecretBox('a secret of the tests')
+  const openSecret = (sealed: string) => box.open(sealed)
+
+  test('is opened when it is sealed, and what is in it is no variable', () => {
+    expect(resolveSecret(box.seal(' ${A} $A '), { variables, openSecret })).toEqual({
+      text: ' ${A} $A ',
+      missing: [],
+    })
+  })
+
+  test('is expanded when it is not', () => {
+    expect(resolveSecret('x-${A}', { variables, openSecret }).text).toBe('x-one')
+  })
+
+  test('is an error when it is sealed and nothing can open it: sealed text must never do for the secret', () => {
+    expect(() => resolveSecret(box.seal('x'), { variables })).toThrow(
+      expect.objectContaining({ code: 'secret.unreadable' }),
+    )
   })
 })

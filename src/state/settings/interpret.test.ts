@@ -33,6 +33,7 @@ describe('settings that say nothing', () => {
         servers: new Map(),
         groups: [],
         keys: [],
+        users: [],
         bearerAuth: true,
         bearerHeader: 'Authorization',
         nameSeparator: '-',
@@ -40,6 +41,7 @@ describe('settings that say nothing', () => {
         groupsByName: true,
         bodyLimitBytes: 4_194_304,
         sessionTimeoutMs: 3_600_000,
+        activity: { storeToolPayload: false, usageDays: 30, accessDays: 30, auditDays: 365 },
       },
       warnings: [],
     })

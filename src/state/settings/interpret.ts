@@ -1,16 +1,28 @@
-import { type HubError, messageOf } from '../../domain/errors.ts'
+import { type ActivityRules, DEFAULT_ACTIVITY_RULES } from '../../domain/activity.ts'
+import { HubError, messageOf, toHubError } from '../../domain/errors.ts'
 import type {
   GroupSpec,
   HubSettings,
   ItemOverride,
+  KeySpec,
   Selection,
   ServerSpec,
   TransportSpec,
 } from '../../domain/server-spec.ts'
+import { mapStrings } from '../json/map-strings.ts'
+import { isSecretPlace } from '../secrets/secret-places.ts'
 import { type EmptyText, invalidSettings, parseDocument, type SettingsDocument } from './document.ts'
-import { expandDeep, type Variables } from './expand.ts'
-import { interpretKeys } from './keys.ts'
-import { type GroupInput, type ServerInput, type SettingsInput, settingsSchema } from './schema.ts'
+import { type Expansion, expand, resolveSecret, type Sources, type Variables, whyMissing } from './expand.ts'
+import { type Complaints, interpretKeys } from './keys.ts'
+import {
+  type ActivityInput,
+  type GroupInput,
+  type ServerInput,
+  type SettingsInput,
+  settingsSchema,
+} from './schema.ts'
+import { sharingOf } from './sharing.ts'
+import { interpretUsers } from './users.ts'
 
 export const DEFAULTS = {
   callTimeoutMs: 60_000,
@@ -27,15 +39,19 @@ export interface Interpreted {
   readonly warnings: readonly string[]
 }
 
+export interface InterpretOptions extends Omit<Sources, 'variables'> {
+  readonly empty?: EmptyText
+}
+
 /**
- * Settings text made ready for use: checked, expanded, with every default filled in.
- * @throws HubError `settings.invalid` with line and column
+ * Settings text made ready for use: checked, expanded, secrets opened, with every default filled in.
+ * @throws HubError `settings.invalid` or `secret.unreadable`, with line and column
  */
 export function interpretSettings(
   text: string,
   source: string,
   variables: Variables,
-  empty: EmptyText = 'no settings',
+  { empty = 'no settings', ...outside }: InterpretOptions = {},
 ): Interpreted {
   const document = parseDocument(text, source, empty)
   const parsed = settingsSchema.safeParse(document.value)
@@ -48,21 +64,21 @@ export function interpretSettings(
       `${path.join('.') || 'the document'}: ${lower(issue?.message)}`,
     )
   }
-  return new Interpreter(parsed.data, document, source, variables).run()
+  return new Interpreter(parsed.data, document, source, { ...outside, variables }).run()
 }
 
 class Interpreter {
   readonly #input: SettingsInput
   readonly #document: SettingsDocument
   readonly #source: string
-  readonly #variables: Variables
+  readonly #sources: Sources
   readonly #warnings: string[] = []
 
-  constructor(input: SettingsInput, document: SettingsDocument, source: string, variables: Variables) {
+  constructor(input: SettingsInput, document: SettingsDocument, source: string, sources: Sources) {
     this.#input = input
     this.#document = document
     this.#source = source
-    this.#variables = variables
+    this.#sources = sources
   }
 
   run(): Interpreted {
@@ -74,10 +90,8 @@ class Interpreter {
     const settings: HubSettings = {
       servers,
       groups: groups.map((group, index) => this.#group(group, index, servers)),
-      keys: interpretKeys(this.#input, this.#variables, {
-        invalid: (path, why) => this.#invalid(path, why),
-        warn: (path, what) => this.#warn(path, what),
-      }),
+      keys: this.#keys(),
+      users: interpretUsers(this.#input.users ?? [], this.#sources, this.#complaints()),
       bearerAuth: routing.enableBearerAuth ?? true,
       bearerHeader: routing.bearerAuthHeaderName ?? DEFAULTS.bearerHeader,
       nameSeparator: system.nameSeparator ?? DEFAULTS.nameSeparator,
@@ -88,6 +102,7 @@ class Interpreter {
         system.sessionTimeout ??
         system.cluster?.coordinator?.stickySessionTimeout ??
         DEFAULTS.sessionTimeoutMs,
+      activity: activityRules(system.activityLog),
     }
     if (system.cluster?.enabled)
       this.#warn(
@@ -99,15 +114,14 @@ class Interpreter {
 
   #server(name: string, raw: ServerInput): ServerSpec {
     const path = ['mcpServers', name]
-    const input = expandDeep(raw, this.#variables, (variable, at) =>
-      this.#warn([...path, ...at], `\${${variable}} is not set; it is taken as empty`),
-    ) as ServerInput
+    const enabled = raw.enabled ?? raw.disabled !== true
+    const input = mapStrings(raw, (value, at) => this.#value(value, at, enabled), path) as ServerInput
     const { options = {} } = input
-    const enabled = input.enabled ?? input.disabled !== true
     return {
       name,
       enabled,
       description: input.description,
+      ...sharingOf(input),
       transport: enabled ? this.#transport(path, input) : this.#transportOfDisabled(path, input),
       isolation: input.isolation ?? (input.perSessionClient ? 'session' : 'shared'),
       startOnDemand: input.startOnDemand ?? false,
@@ -123,6 +137,45 @@ class Interpreter {
         resources: this.#overrides(name, input.resources),
       },
     }
+  }
+
+  #value(text: string, path: readonly (string | number)[], needed: boolean): string {
+    const { text: value, missing } = isSecretPlace(path)
+      ? this.#secret(text, path, needed)
+      : expand(text, this.#sources.variables, this.#sources.readFile)
+    for (const name of missing) this.#warn(path, `${whyMissing(name)}; it is taken as empty`)
+    return value
+  }
+
+  /** A secret that cannot be opened matters only to a server that is to run. */
+  #secret(text: string, path: readonly (string | number)[], needed: boolean): Expansion {
+    try {
+      return resolveSecret(text, this.#sources)
+    } catch (error) {
+      const unreadable = this.#unreadable(path, error)
+      if (needed) throw unreadable
+      this.#warnings.push(`${unreadable.message} The server is disabled, so the others run.`)
+      return { text, missing: [] }
+    }
+  }
+
+  #keys(): KeySpec[] {
+    return interpretKeys(this.#input, this.#sources, this.#complaints())
+  }
+
+  #complaints(): Complaints {
+    return {
+      invalid: (path, why) => this.#invalid(path, why),
+      warn: (path, what) => this.#warn(path, what),
+      unreadable: (path, error) => this.#unreadable(path, error),
+    }
+  }
+
+  #unreadable(path: readonly (string | number)[], error: unknown): HubError {
+    const { message, cure } = toHubError(error)
+    const { line, column } = this.#document.locate(path)
+    const what = `${this.#source}:${line}:${column}: ${path.join('.')}: ${message}`
+    return new HubError('secret.unreadable', what, { cause: error, ...(cure === undefined ? {} : { cure }) })
   }
 
   /** A server that is switched off keeps no other from running, whatever is wrong with it. */
@@ -241,7 +294,7 @@ class Interpreter {
         resources: select(resources),
       }
     })
-    return { id, name: input.name, members }
+    return { id, name: input.name, ...sharingOf(input), members }
   }
 
   #bodyLimit(input: string | number | undefined): number {
@@ -265,6 +318,16 @@ class Interpreter {
   #warn(path: readonly (string | number)[], what: string): void {
     const { line, column } = this.#document.locate(path)
     this.#warnings.push(`${this.#source}:${line}:${column}: ${path.join('.')}: ${what}.`)
+  }
+}
+
+function activityRules(input: ActivityInput = {}): ActivityRules {
+  const { storeToolPayload, usageDays, accessDays, auditDays } = DEFAULT_ACTIVITY_RULES
+  return {
+    storeToolPayload: input.storeToolPayload ?? storeToolPayload,
+    usageDays: input.usageDays ?? usageDays,
+    accessDays: input.accessDays ?? accessDays,
+    auditDays: input.auditDays ?? auditDays,
   }
 }
 

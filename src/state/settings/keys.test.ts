@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { someScope } from '../../../tests/fakes/principals.ts'
 import { HubError } from '../../domain/errors.ts'
 import { interpretSettings } from './interpret.ts'
 
@@ -25,28 +27,81 @@ describe('keys', () => {
   test.each([
     [{}, { kind: 'all' }],
     [{ allowedGroups: null, allowedServers: null }, { kind: 'all' }],
-    [{ allowedServers: ['a'] }, { kind: 'some', groups: new Set(), servers: new Set(['a']) }],
-    [{ allowedGroups: ['g'] }, { kind: 'some', groups: new Set(['g']), servers: new Set() }],
-    [{ allowedServers: [] }, { kind: 'some', groups: new Set(), servers: new Set() }],
+    [{ allowedServers: ['a'] }, someScope({ servers: ['a'] })],
+    [{ allowedGroups: ['g'] }, someScope({ groups: ['g'] })],
+    [{ allowedServers: [] }, someScope({})],
     [{ accessType: 'all', allowedServers: ['a'] }, { kind: 'all' }],
-    [
-      { accessType: 'groups', allowedGroups: ['g'], allowedServers: ['a'] },
-      { kind: 'some', groups: new Set(['g']), servers: new Set() },
-    ],
-    [
-      { accessType: 'servers', allowedGroups: ['g'], allowedServers: ['a'] },
-      { kind: 'some', groups: new Set(), servers: new Set(['a']) },
-    ],
+    [{ accessType: 'groups', allowedGroups: ['g'], allowedServers: ['a'] }, someScope({ groups: ['g'] })],
+    [{ accessType: 'servers', allowedGroups: ['g'], allowedServers: ['a'] }, someScope({ servers: ['a'] })],
     [
       { accessType: 'custom', allowedGroups: ['g'], allowedServers: ['a'] },
-      { kind: 'some', groups: new Set(['g']), servers: new Set(['a']) },
+      someScope({ groups: ['g'], servers: ['a'] }),
     ],
-    [
-      { accessType: 'custom', allowedGroups: null },
-      { kind: 'some', groups: new Set(), servers: new Set() },
-    ],
+    [{ accessType: 'custom', allowedGroups: null }, someScope({})],
   ])('%j open %j', (input, scope) => {
     expect(read({ bearerKeys: [{ token, ...input }] }).settings.keys[0]?.scope).toEqual(scope)
+  })
+
+  test.each([
+    [{ allowedTools: { a: ['x'] } }, someScope({ tools: { a: ['x'] } })],
+    [
+      { accessType: 'tools', allowedTools: { a: ['x', 'y'] }, allowedServers: ['b'] },
+      someScope({ tools: { a: ['x', 'y'] } }),
+    ],
+    [
+      { accessType: 'servers', allowedTools: { a: ['x'] }, allowedServers: ['b'] },
+      someScope({ servers: ['b'] }),
+    ],
+    [
+      { allowedTools: { a: ['x'] }, allowedServers: ['b'] },
+      someScope({ servers: ['b'], tools: { a: ['x'] } }),
+    ],
+    [{ accessType: 'tools' }, someScope({})],
+  ])('%j may open single tools', (input, scope) => {
+    expect(read({ bearerKeys: [{ token, ...input }] }).settings.keys[0]?.scope).toEqual(scope)
+  })
+
+  test.each([
+    [{}, { owner: undefined, rest: 'read', grants: [] }],
+    [{ allowedServers: ['a'] }, { rest: 'none' }],
+    [{ owner: 'alice' }, { owner: 'alice', rest: 'none' }],
+    [
+      { owner: 'alice', kind: 'user' },
+      { owner: 'alice', rest: 'none' },
+    ],
+    [
+      { owner: 'alice', kind: 'system' },
+      { owner: undefined, rest: 'read' },
+    ],
+    [
+      { rest: 'admin', grants: ['servers:launch'] },
+      { rest: 'admin', grants: ['servers:launch'] },
+    ],
+    [{ expiresAt: '2026-01-02T03:04:05Z' }, { expiresAt: Date.UTC(2026, 0, 2, 3, 4, 5) }],
+    [
+      { expiresAt: 1_800_000_000_000, requestsPerMinute: 60, maxConcurrent: 2 },
+      { expiresAt: 1_800_000_000_000, requestsPerMinute: 60, maxConcurrent: 2 },
+    ],
+    [
+      { expiresAt: null, requestsPerMinute: null },
+      { expiresAt: undefined, requestsPerMinute: undefined },
+    ],
+  ])('%j are read as %j', (input, rights) => {
+    expect(read({ bearerKeys: [{ token, ...input }] }).settings.keys[0]).toMatchObject(rights)
+  })
+
+  test('of a user who is not named open nothing, and that is said', () => {
+    const { settings, warnings } = read({ bearerKeys: [{ token, kind: 'user' }] })
+    expect(settings.keys).toEqual([])
+    expect(warnings).toEqual([expect.stringContaining('bearerKeys.0: a key of kind "user" needs an "owner"')])
+  })
+
+  test('may be written as the hash of their token; the same token is the same key', () => {
+    const hashed = `sha256:${createHash('sha256').update(token).digest('hex')}`
+    expect(read({ bearerKeys: [{ token: hashed }] }).settings.keys).toMatchObject([{ token: hashed }])
+    expect(refusal({ bearerKeys: [{ token }, { token: hashed }] }).message).toContain(
+      'the token of the key "key-1" already',
+    )
   })
 
   test('that are disabled are none', () => {

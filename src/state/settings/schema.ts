@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { KEY_GRANTS } from '../../domain/key-scope.ts'
 
 /**
  * The settings document, in the format that users of MCPHub have. Every object is open: keys that the hub does not know
@@ -9,15 +10,27 @@ const text = z.string().min(1)
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 const milliseconds = z.number().int().min(0)
 const timeout = z.number().int().min(1)
+/** 0 = for ever. */
+const days = z.number().min(0)
 
 const itemOverrides = z.record(
   text,
   z.looseObject({ enabled: z.boolean().optional(), description: z.string().optional() }),
 )
 
+const names = z.array(z.string()).nullish()
+
+/** Whose a server or group is, and who else sees it. */
+const sharing = {
+  owner: z.string().optional(),
+  visibility: z.enum(['private', 'group', 'public']).optional(),
+  sharedWithUsers: names,
+}
+
 const TYPES = ['stdio', 'streamable-http', 'streamableHttp', 'http', 'sse', 'openapi'] as const
 
 export const serverSchema = z.looseObject({
+  ...sharing,
   type: z.enum(TYPES).optional(),
   command: text.optional(),
   args: z.array(scalar.transform(String)).nullish(),
@@ -48,6 +61,7 @@ export const serverSchema = z.looseObject({
 const selection = z.union([z.literal('all'), z.array(z.string())])
 
 const groupSchema = z.looseObject({
+  ...sharing,
   id: text.optional(),
   name: text,
   servers: z
@@ -71,9 +85,26 @@ const keySchema = z.looseObject({
   name: text.optional(),
   token: z.string(),
   enabled: z.boolean().optional(),
-  accessType: z.enum(['all', 'groups', 'servers', 'custom']).optional(),
-  allowedGroups: z.array(z.string()).nullish(),
-  allowedServers: z.array(z.string()).nullish(),
+  kind: z.enum(['system', 'user']).optional(),
+  owner: z.string().optional(),
+  accessType: z.enum(['all', 'groups', 'servers', 'tools', 'custom']).optional(),
+  allowedGroups: names,
+  allowedServers: names,
+  /** By server, its own names. */
+  allowedTools: z.record(text, z.array(z.string())).nullish(),
+  rest: z.enum(['none', 'read', 'admin']).optional(),
+  grants: z.array(z.enum(KEY_GRANTS)).optional(),
+  /** RFC 3339, or ms since the epoch. */
+  expiresAt: z.union([z.iso.datetime({ offset: true }), z.number().int().positive()]).nullish(),
+  requestsPerMinute: z.number().int().min(1).nullish(),
+  maxConcurrent: z.number().int().min(1).nullish(),
+})
+
+const userSchema = z.looseObject({
+  username: text,
+  password: z.string(),
+  isAdmin: z.boolean().optional(),
+  email: z.string().optional(),
 })
 
 const systemSchema = z.looseObject({
@@ -95,6 +126,14 @@ const systemSchema = z.looseObject({
     .regex(/^[A-Za-z0-9_.-]{1,10}$/, 'one to ten letters, digits, "_", "." or "-"')
     .optional(),
   sessionTimeout: timeout.optional(),
+  activityLog: z
+    .looseObject({
+      storeToolPayload: z.boolean().optional(),
+      usageDays: days.optional(),
+      accessDays: days.optional(),
+      auditDays: days.optional(),
+    })
+    .optional(),
   cluster: z
     .looseObject({
       enabled: z.boolean().optional(),
@@ -107,10 +146,13 @@ export const settingsSchema = z.looseObject({
   mcpServers: z.record(text, serverSchema).optional(),
   groups: z.array(groupSchema).optional(),
   bearerKeys: z.array(keySchema).optional(),
+  users: z.array(userSchema).optional(),
   systemConfig: systemSchema.optional(),
 })
 
 export type SettingsInput = z.infer<typeof settingsSchema>
 export type ServerInput = z.infer<typeof serverSchema>
 export type GroupInput = z.infer<typeof groupSchema>
+export type UserInput = z.infer<typeof userSchema>
 export type KeyInput = z.infer<typeof keySchema>
+export type ActivityInput = NonNullable<NonNullable<SettingsInput['systemConfig']>['activityLog']>

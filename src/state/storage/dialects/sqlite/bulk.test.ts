@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { SqliteThread } from './sqlite-thread.ts'
+
+const INSERT = 'insert into t (id, n, flag) values (?, ?, ?) on conflict do nothing'
+
+let folder: string
+let thread: SqliteThread
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'flotilla-bulk-'))
+  thread = new SqliteThread({
+    path: join(folder, 'x.db'),
+    synchronous: 'normal',
+    busyMs: 5_000,
+    writesMuch: true,
+  })
+  await thread.query('create table t (id text primary key, n integer not null, flag boolean)', [])
+})
+afterEach(async () => {
+  await thread.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function rows(): Promise<unknown> {
+  const result = await thread.query('select id, n, flag from t order by id', [])
+  return 'rows' in result ? result.rows.map(({ id, n, flag }) => [id, n, flag]) : []
+}
+
+describe('many rows for one statement', () => {
+  test('are written, whatever their values; a key that is there already is left as it is', async () => {
+    await thread.bulk(INSERT, [
+      ['a', 1, true],
+      ['b', 2, undefined],
+    ])
+    await thread.bulk(INSERT, [
+      ['b', 3, false],
+      ['ü\n"', 4, false],
+    ])
+    expect(await rows()).toEqual([
+      ['a', 1, 1],
+      ['b', 2, null],
+      ['ü\n"', 4, 0],
+    ])
+  })
+
+  test('are there all or not at all; those that came with them do not suffer', async () => {
+    const outcomes = await Promise.allSettled([
+      thread.bulk(INSERT, [['a', 1, true]]),
+      thread.bulk(INSERT, [
+        ['b', 2, true],
+        ['c', null, true],
+      ]),
+      thread.bulk(INSERT, [['d', 4, true]]),
+    ])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(outcomes[1]).toMatchObject({ reason: { message: expect.stringContaining('NOT NULL') } })
+    expect(await rows()).toEqual([
+      ['a', 1, 1],
+      ['d', 4, 1],
+    ])
+  })
+})
