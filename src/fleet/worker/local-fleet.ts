@@ -41,13 +41,24 @@ export class LocalFleet {
       this.#servers.delete(name)
       this.#retire(running)
     }
-    for (const spec of specs.values()) {
-      if (!spec.enabled || this.#servers.has(spec.name)) continue
-      const log = this.#deps.log.child({ server: spec.name })
-      const server = new LocalServer(spec, { ...this.#deps, log, factory: this.#deps.factory(spec) })
-      this.#servers.set(spec.name, server)
-      server.start()
-    }
+    for (const spec of specs.values()) if (spec.enabled && !this.#servers.has(spec.name)) this.#start(spec)
+  }
+
+  /** Puts a fresh one in the place of a server, whose calls in flight may finish. Returns whether it runs here. */
+  reload(name: string): boolean {
+    const running = this.#servers.get(name)
+    if (!running || this.#closed) return false
+    this.#servers.delete(name)
+    this.#retire(running)
+    this.#start(running.spec)
+    return true
+  }
+
+  #start(spec: ServerSpec): void {
+    const log = this.#deps.log.child({ server: spec.name })
+    const server = new LocalServer(spec, { ...this.#deps, log, factory: this.#deps.factory(spec) })
+    this.#servers.set(spec.name, server)
+    server.start()
   }
 
   /**

@@ -7,17 +7,17 @@ import {
   serverHello,
   serverSpec,
 } from '../../../tests/fakes/domain.ts'
+import { EVERYTHING, keyRights, userRights } from '../../../tests/fakes/principals.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { ALL } from '../../domain/endpoint.ts'
 import { HubError } from '../../domain/errors.ts'
-import type { HubSettings, KeyScope } from '../../domain/server-spec.ts'
+import type { HubSettings } from '../../domain/server-spec.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { Catalogs } from './catalogs.ts'
 import type { Listing, ListKind } from './listing.ts'
-
-const EVERYTHING: KeyScope = { kind: 'all' }
+import { wholeServer } from './scope.ts'
 
 interface Kept {
   readonly saved: [string, Listing][]
@@ -258,7 +258,7 @@ describe('an endpoint', () => {
 
   test('is put together once for everybody with the same rights', async () => {
     const { catalogs } = await start(two, left)
-    const key = (): KeyScope => ({ kind: 'some', groups: new Set(), servers: new Set(['b', 'a']) })
+    const key = () => keyRights({ servers: ['b', 'a'] })
     expect(catalogs.endpoint(ALL, EVERYTHING)).toBe(catalogs.endpoint(ALL, EVERYTHING))
     expect(catalogs.endpoint(ALL, key())).toBe(catalogs.endpoint(ALL, key()))
     expect(catalogs.endpoint(ALL, EVERYTHING).list('tools')).toBe(
@@ -269,12 +269,25 @@ describe('an endpoint', () => {
 
   test('shows each key what it may see', async () => {
     const { tools } = await start(two, left)
-    const key: KeyScope = { kind: 'some', groups: new Set(['g']), servers: new Set(['a']) }
+    const key = keyRights({ groups: ['g'], servers: ['a'] })
     expect(tools()).toEqual(['a-x', 'b-y'])
     expect(tools(key)).toEqual(['a-x'])
     expect(tools(key, 'g')).toEqual(['b-y'])
     expect(() => tools(key, 'b')).toThrow(expect.objectContaining({ code: 'access.denied' }))
     expect(tools(EVERYTHING, 'a')).toEqual(['x'])
+  })
+
+  test('is never given to anybody for whom it was not made', async () => {
+    const own = { owner: 'alice', visibility: 'private', sharedWithUsers: [] } as const
+    const settings = hubSettings([serverSpec('a', own), serverSpec('b')])
+    const { tools } = await start(settings, left)
+    for (let round = 0; round < 2; round += 1) {
+      expect(tools(userRights('alice'))).toEqual(['a-x', 'b-y'])
+      expect(tools(userRights('bob'))).toEqual(['b-y'])
+      expect(tools()).toEqual(['a-x', 'b-y'])
+      expect(tools({ ...keyRights({ tools: { b: ['z'] } }), viewer: 'alice' })).toEqual([])
+      expect(tools({ ...keyRights({ tools: { b: ['y'] } }), viewer: 'alice' })).toEqual(['b-y'])
+    }
   })
 
   test('warns of clashes once, not with each request', async () => {
@@ -337,7 +350,8 @@ describe('the first look', () => {
     const { catalogs, kept, clock } = await start(hubSettings([]))
     kept.load = () => left.promise
     const applying = catalogs.apply(one)
-    const scope = { kind: 'server', spec: serverSpec('a') } as const
+    const spec = serverSpec('a')
+    const scope = { kind: 'server', spec, member: wholeServer(spec) } as const
     let done = false
     void catalogs.firstLook(scope).then(() => {
       done = true

@@ -1,6 +1,8 @@
 import type { EndpointName } from '../../domain/endpoint.ts'
 import { HubError } from '../../domain/errors.ts'
-import type { HubSettings, KeyScope, ServerSpec } from '../../domain/server-spec.ts'
+import { type KeyScope, scopeToJson } from '../../domain/key-scope.ts'
+import type { Rights } from '../../domain/principal.ts'
+import type { HubSettings, ServerSpec } from '../../domain/server-spec.ts'
 import { type Clock, sleep, within } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { TaskGroup } from '../../kernel/task-group.ts'
@@ -58,11 +60,15 @@ export interface Endpoint {
 /** Servers announce bursts of changes one by one; reading once for all of them is enough. */
 const BURST_MS = 50
 
+/** Views that are kept at once: endpoints × kinds of rights. Beyond this they are made anew. */
+const MAX_ENDPOINTS = 5_000
+
 /** Knows what every server offers, and puts it together for each endpoint. */
 export class Catalogs {
   readonly #deps: CatalogDeps
   readonly #entries = new Map<string, Entry>()
   readonly #endpoints = new Map<string, Endpoint>()
+  readonly #scopeKeys = new WeakMap<KeyScope, string>()
   #settings: HubSettings
 
   constructor(settings: HubSettings, deps: CatalogDeps) {
@@ -148,8 +154,8 @@ export class Catalogs {
    * What an endpoint shows to someone with these rights.
    * @throws HubError `endpoint.unknown` or `access.denied`
    */
-  endpoint(name: EndpointName, rights: KeyScope): Endpoint {
-    const key = cacheKey(name, rights)
+  endpoint(name: EndpointName, rights: Rights): Endpoint {
+    const key = this.#cacheKey(name, rights)
     const cached = this.#endpoints.get(key)
     if (cached) return cached
     const scope = resolveEndpoint(name, this.#settings, rights)
@@ -165,6 +171,7 @@ export class Catalogs {
       },
     }
     for (const warning of view.warnings) this.#deps.log.warn({ endpoint: key }, warning)
+    if (this.#endpoints.size >= MAX_ENDPOINTS) this.#endpoints.clear()
     this.#endpoints.set(key, endpoint)
     return endpoint
   }
@@ -186,6 +193,22 @@ export class Catalogs {
     })
     if (open.length === 0) return
     await within(this.#deps.clock, this.#deps.firstLookMs, Promise.all(open), () => [])
+  }
+
+  /** Endpoints are kept apart by all that decides what they show: nobody is ever given what was made for another. */
+  #cacheKey(name: EndpointName, { scope, viewer }: Rights): string {
+    const endpoint = name.kind === 'all' ? '' : `${name.kind} ${name.name}`
+    if (scope.kind === 'all' && viewer === undefined) return endpoint
+    return `${this.#scopeKey(scope)}\0${viewer === undefined ? '' : `@${viewer}`}\0${endpoint}`
+  }
+
+  /** Made once for each scope: this is asked with every request. */
+  #scopeKey(scope: KeyScope): string {
+    const known = this.#scopeKeys.get(scope)
+    if (known !== undefined) return known
+    const key = JSON.stringify(scopeToJson(scope))
+    this.#scopeKeys.set(scope, key)
+    return key
   }
 
   #listResult(view: View, kind: ListKind): Buffer {
@@ -255,10 +278,4 @@ export class Catalogs {
 
 function serversOf(scope: EndpointScope): readonly string[] {
   return scope.kind === 'server' ? [scope.spec.name] : scope.members.map((member) => member.server)
-}
-
-function cacheKey(name: EndpointName, rights: KeyScope): string {
-  const endpoint = name.kind === 'all' ? '' : name.name
-  if (rights.kind === 'all') return endpoint
-  return JSON.stringify([endpoint, [...rights.groups].sort(), [...rights.servers].sort()])
 }

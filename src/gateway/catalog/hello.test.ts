@@ -4,7 +4,7 @@ import { VERSION } from '../../kernel/version.ts'
 import type { Capabilities } from '../../mcp/methods.ts'
 import { endpointHello } from './hello.ts'
 import type { Listing } from './listing.ts'
-import { wholeServer } from './view.ts'
+import { wholeServer } from './scope.ts'
 
 const EVERYTHING = {
   tools: { listChanged: true },
@@ -31,7 +31,8 @@ function withCapabilities(capabilities: Capabilities): Listing {
 }
 
 describe("a server's own endpoint", () => {
-  const scope = { kind: 'server', spec: serverSpec('time') } as const
+  const spec = serverSpec('time')
+  const scope = { kind: 'server', spec, member: wholeServer(spec) } as const
 
   test('says what the server says, in the revision that was agreed with the client', () => {
     const offers = listing({ capabilities: { tools: {}, experimental: { x: 1 } }, instructions: 'Use it.' })
@@ -40,6 +41,17 @@ describe("a server's own endpoint", () => {
       capabilities: { tools: {}, experimental: { x: 1 } },
       serverInfo: { name: 'test', version: '1.0.0' },
       instructions: 'Use it.',
+    })
+  })
+
+  test('speaks of tools only to somebody to whom only some of them are open', () => {
+    const offers = listing({ capabilities: EVERYTHING, instructions: 'Use it.' })
+    const narrow = {
+      ...scope,
+      member: { ...scope.member, tools: new Set(['x']), prompts: new Set<string>() },
+    }
+    expect(endpointHello(narrow, () => offers, '2025-11-25')).toMatchObject({
+      capabilities: expect.toSatisfy((found: object) => Object.keys(found).sort().join() === 'logging,tools'),
     })
   })
 

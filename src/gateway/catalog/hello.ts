@@ -2,7 +2,7 @@ import { VERSION } from '../../kernel/version.ts'
 import { isObject } from '../../mcp/json-rpc.ts'
 import type { Capabilities, ServerHello } from '../../mcp/methods.ts'
 import type { Listing } from './listing.ts'
-import type { EndpointScope } from './scope.ts'
+import { type EndpointScope, isWhole, type ScopeMember } from './scope.ts'
 import { type ListingOf, prefixOf } from './view.ts'
 
 /** Longest instructions passed on per server, and for all together, in characters. */
@@ -19,7 +19,7 @@ export function endpointHello(
 ): ServerHello | undefined {
   if (scope.kind === 'server') {
     const listing = listingOf(scope.spec.name)
-    return listing && { ...listing.hello, protocolVersion }
+    return listing && { ...asOpened(listing.hello, scope.member), protocolVersion }
   }
   const known = scope.members.flatMap((member) => {
     const listing = listingOf(member.server)
@@ -35,6 +35,13 @@ export function endpointHello(
     serverInfo: { name: scope.title, version: VERSION },
     ...(instructions ? { instructions } : {}),
   }
+}
+
+/** What a server says of itself to somebody to whom perhaps only some of its tools are open. */
+export function asOpened(hello: ServerHello, member: ScopeMember): ServerHello {
+  if (isWhole(member)) return hello
+  const { tools, logging } = hello.capabilities
+  return { ...hello, capabilities: { ...(tools ? { tools } : {}), ...(logging ? { logging } : {}) } }
 }
 
 /** @param incomplete whether some servers are not known yet: then every list may still fill */

@@ -1,15 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { group, hubSettings, serverSpec } from '../../../tests/fakes/domain.ts'
+import { EVERYTHING, keyRights, userRights } from '../../../tests/fakes/principals.ts'
 import { ALL, type EndpointName } from '../../domain/endpoint.ts'
 import { HubError } from '../../domain/errors.ts'
-import type { HubSettings, KeyScope } from '../../domain/server-spec.ts'
+import type { HubSettings } from '../../domain/server-spec.ts'
 import { resolveEndpoint } from './scope.ts'
 
-const EVERYTHING: KeyScope = { kind: 'all' }
-
-function key(parts: { groups?: string[]; servers?: string[] }): KeyScope {
-  return { kind: 'some', groups: new Set(parts.groups), servers: new Set(parts.servers) }
-}
+const key = keyRights
 
 function named(name: string): EndpointName {
   return { kind: 'named', name }
@@ -27,9 +24,9 @@ const settings = hubSettings(
 )
 
 /** The servers of an endpoint; a server's own endpoint as its name; the code of a refusal. */
-function resolve(endpoint: EndpointName, scope = EVERYTHING, of: HubSettings = settings): string[] | string {
+function resolve(endpoint: EndpointName, rights = EVERYTHING, of: HubSettings = settings): string[] | string {
   try {
-    const found = resolveEndpoint(endpoint, of, scope)
+    const found = resolveEndpoint(endpoint, of, rights)
     return found.kind === 'server' ? found.spec.name : found.members.map(({ server }) => server)
   } catch (error) {
     if (error instanceof HubError) return error.code
@@ -168,5 +165,119 @@ describe('what a key opens', () => {
       return undefined
     }
     expect(said('ab')).toBe(said('nope'))
+  })
+})
+
+describe('what a user may see', () => {
+  const shared = { owner: 'alice', visibility: 'group', sharedWithUsers: ['bob'] } as const
+  const own = { owner: 'alice', visibility: 'private', sharedWithUsers: [] } as const
+  const all = hubSettings(
+    [
+      serverSpec('open'),
+      serverSpec('hers', own),
+      serverSpec('hers-off', { ...own, enabled: false }),
+      serverSpec('theirs', shared),
+      serverSpec('shown', { owner: 'alice', visibility: 'public', sharedWithUsers: [] }),
+      serverSpec('nobodys', { visibility: 'private' }),
+    ],
+    {
+      groups: [
+        { ...group('everybodys', 'open', 'hers', 'theirs') },
+        { ...group('her-group', 'open', 'hers'), ...own },
+        { ...group('their-group', 'open', 'hers', 'theirs'), ...shared },
+        // A group that only she sees, with the name of a server that everybody sees.
+        { ...group('shown', 'hers'), ...own },
+      ],
+    },
+  )
+  const as = (viewer: string | undefined, endpoint: EndpointName) =>
+    resolve(endpoint, viewer === undefined ? EVERYTHING : userRights(viewer), all)
+
+  test.each([
+    [undefined, ['open', 'hers', 'theirs', 'shown', 'nobodys']],
+    ['alice', ['open', 'hers', 'theirs', 'shown']],
+    ['bob', ['open', 'theirs', 'shown']],
+    ['carol', ['open', 'shown']],
+    ['', ['open', 'shown']],
+  ])('%s has %j in the endpoint over all servers', (viewer, servers) => {
+    expect(as(viewer, ALL)).toEqual(servers)
+  })
+
+  test.each([
+    ['everybodys', undefined, ['open', 'hers', 'theirs']],
+    ['everybodys', 'alice', ['open', 'hers', 'theirs']],
+    ['everybodys', 'bob', ['open', 'theirs']],
+    ['everybodys', 'carol', ['open']],
+    ['her-group', 'alice', ['open', 'hers']],
+    ['her-group', 'bob', 'endpoint.unknown'],
+    ['id-of-her-group', 'bob', 'endpoint.unknown'],
+    ['their-group', 'bob', ['open', 'theirs']],
+    ['their-group', 'carol', 'endpoint.unknown'],
+    ['shown', 'alice', ['hers']],
+    ['shown', 'bob', 'shown'],
+    ['hers', 'alice', 'hers'],
+    ['hers', 'bob', 'endpoint.unknown'],
+    ['theirs', 'bob', 'theirs'],
+    ['theirs', 'carol', 'endpoint.unknown'],
+    ['nobodys', 'alice', 'endpoint.unknown'],
+    ['nobodys', undefined, 'nobodys'],
+  ])('/mcp/%s is for %s: %j', (name, viewer, outcome) => {
+    expect(as(viewer, named(name))).toEqual(outcome)
+  })
+
+  test.each(['hers', 'hers-off', 'her-group', 'id-of-her-group'])(
+    'of %s nobody else learns that it exists: the answer is that to a name that nobody has',
+    (name) => {
+      const answer = (asked: string) => {
+        try {
+          resolveEndpoint(named(asked), all, userRights('bob'))
+        } catch (error) {
+          const { code, message, cure, data } = error as HubError
+          return JSON.stringify([code, message, cure, data]).replaceAll(asked, '<name>')
+        }
+        return undefined
+      }
+      expect(answer(name)).toBe(answer('nope'))
+    },
+  )
+
+  test('is less with a key that opens less, and never more', () => {
+    const rights = { ...key({ servers: ['open', 'hers'], groups: ['her-group'] }), viewer: 'bob' }
+    expect(resolve(ALL, rights, all)).toEqual(['open'])
+    expect(resolve(named('hers'), rights, all)).toBe('endpoint.unknown')
+    expect(resolve(named('her-group'), rights, all)).toBe('access.denied')
+    expect(resolve(named('theirs'), rights, all)).toBe('access.denied')
+  })
+})
+
+describe('a key for single tools', () => {
+  const narrow = key({ tools: { a: ['x'] } })
+  const member = { server: 'a', tools: new Set(['x']), prompts: new Set(), resources: new Set() }
+
+  test('opens their server, and nothing of it but them', () => {
+    expect(resolveEndpoint(named('a'), settings, narrow)).toMatchObject({ kind: 'server', member })
+    expect(resolveEndpoint(ALL, settings, narrow)).toMatchObject({ members: [member] })
+    expect(resolve(named('b'), narrow)).toBe('access.denied')
+  })
+
+  test('shows no more of the server in a group, which may show less still', () => {
+    const both = key({ servers: ['b'], tools: { a: ['x', 'y'] } })
+    expect(resolve(named('ab'), both)).toEqual(['a', 'b'])
+    expect(resolveEndpoint(named('ab'), settings, both)).toMatchObject({
+      members: [
+        { server: 'a', tools: new Set(['x', 'y']), prompts: new Set() },
+        { server: 'b', alias: 'bee', tools: 'all' },
+      ],
+    })
+    const groups = [group('g', { server: 'a', tools: new Set(['y', 'z']) })]
+    expect(resolveEndpoint(named('g'), { ...settings, groups }, both)).toMatchObject({
+      members: [{ tools: new Set(['y']) }],
+    })
+  })
+
+  test('is narrow even if the server is named as a whole beside', () => {
+    const twice = key({ groups: ['ab'], servers: ['a'], tools: { a: ['x'] } })
+    expect(resolveEndpoint(named('a'), settings, twice)).toMatchObject({ member })
+    expect(resolveEndpoint(named('ab'), settings, twice)).toMatchObject({ members: [member, {}] })
   })
 })

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { group, listing, overrides, serverSpec } from '../../../tests/fakes/domain.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import type { Listing, ListKind } from './listing.ts'
-import type { EndpointScope, ScopeMember } from './scope.ts'
-import { announces, buildView, chosen, ownerOfUri, type View, wholeServer } from './view.ts'
+import { type EndpointScope, type ScopeMember, wholeServer } from './scope.ts'
+import { announces, buildView, chosen, ownerOfUri, type View } from './view.ts'
 
 type Offers = Record<string, Listing>
 
@@ -14,6 +14,11 @@ function aggregate(...members: ScopeMember[]): EndpointScope {
 
 function wholes(...specs: ServerSpec[]): EndpointScope {
   return aggregate(...specs.map(wholeServer))
+}
+
+/** A server's own endpoint. */
+function alone(spec: ServerSpec): EndpointScope {
+  return { kind: 'server', spec, member: wholeServer(spec) }
 }
 
 /** A view over whole servers of these names. */
@@ -50,7 +55,7 @@ describe('the endpoint of one server', () => {
       resources: ['a://1'],
       templates: ['a://{x}'],
     })
-    const view = buildView({ kind: 'server', spec }, () => offers, '-')
+    const view = buildView(alone(spec), () => offers, '-')
     expect(targets(view.tools)).toEqual({ now: 'time:now', 'odd name!': 'time:odd name!' })
     expect(targets(view.prompts)).toEqual({ p: 'time:p' })
     expect(names(view, 'resources')).toEqual(['a://1'])
@@ -60,7 +65,7 @@ describe('the endpoint of one server', () => {
   })
 
   test('is empty as long as nothing is known of the server, but knows whose it is', () => {
-    const view = buildView({ kind: 'server', spec: serverSpec('time') }, () => undefined, '-')
+    const view = buildView(alone(serverSpec('time')), () => undefined, '-')
     expect(view.lists).toEqual({ tools: [], prompts: [], resources: [], templates: [] })
     expect([...view.servers.keys()]).toEqual(['time'])
   })
@@ -259,7 +264,7 @@ describe("the operator's overrides", () => {
   })
 
   test.each(['server', 'aggregate'])('hide items and describe them anew (endpoint: %s)', (kind) => {
-    const scope: EndpointScope = kind === 'server' ? { kind: 'server', spec } : wholes(spec)
+    const scope: EndpointScope = kind === 'server' ? alone(spec) : wholes(spec)
     const prefix = kind === 'server' ? '' : 'a-'
     const view = buildView(scope, () => offers, '-')
     expect(view.lists).toEqual({
@@ -325,7 +330,7 @@ describe('the server that owns a URI', () => {
   test('is nobody for a resource that the operator has disabled', () => {
     const spec = serverSpec('a', { overrides: overrides({ resources: { 'a://1': { enabled: false } } }) })
     const lists = listing({ resources: ['a://1', 'a://2'], templates: ['a://{n}'] })
-    for (const scope of [{ kind: 'server', spec } as const, wholes(spec)]) {
+    for (const scope of [alone(spec), wholes(spec)]) {
       const hidden = buildView(scope, () => lists, '-')
       expect(owner(hidden, 'a://1')).toBeUndefined()
       expect(owner(hidden, 'a://3')).toBe('a:a://3')

@@ -38,7 +38,7 @@ export function buildView(scope: EndpointScope, listingOf: ListingOf, separator:
   const builder = new ViewBuilder()
   if (scope.kind === 'server') {
     const listing = listingOf(scope.spec.name)
-    const member = wholeServer(scope.spec)
+    const { member } = scope
     builder.servers.set(member.server, member)
     if (listing) builder.add(member, listing, (name) => name)
   } else {
@@ -54,10 +54,6 @@ export function buildView(scope: EndpointScope, listingOf: ListingOf, separator:
 /** What stands before the separator: the group's alias for the server, else its name. */
 export function prefixOf(member: ScopeMember): string {
   return member.alias ?? member.server
-}
-
-export function wholeServer(spec: ServerSpec): ScopeMember {
-  return { spec, server: spec.name, alias: undefined, tools: 'all', prompts: 'all', resources: 'all' }
 }
 
 class ViewBuilder {

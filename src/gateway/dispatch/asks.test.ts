@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
-import { type FakeInFlight, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
+import { ANSWERED, type FakeInFlight, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { type FakeCall, FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
@@ -375,7 +375,7 @@ describe('an elicitation by URL', () => {
     const alice = session('alice', { elicitation: { url: {} } })
     const { inFlight } = call(alice)
     ask(asked)
-    inFlight.answer(Buffer.from('{}'))
+    inFlight.answer(Buffer.from('{}'), ANSWERED)
     for (let round = 0; round < 2; round += 1) asks.elicitationComplete('pipe', upstream, complete('e1'))
     expect(alice.stream.sent).toEqual([
       '{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"e1"}}',

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
+import { ANSWERED, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { attribute } from './attribution.ts'
 
 const alice = makeSession('alice')
@@ -28,7 +28,7 @@ describe('whose call is behind what a server says', () => {
 
   test('of calls of which the newest is over the newest that is not', () => {
     const calls = [makeCall(alice, { id: 1 }), makeCall(alice, { id: 2 })]
-    calls[1]?.answer(Buffer.from('{}'))
+    calls[1]?.answer(Buffer.from('{}'), ANSWERED)
     expect(attribute(calls)).toEqual({ kind: 'one', call: calls[0] })
   })
 

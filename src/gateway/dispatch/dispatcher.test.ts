@@ -1,17 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { group, hubSettings, listing, overrides, serverSpec } from '../../../tests/fakes/domain.ts'
+import { principal, someScope } from '../../../tests/fakes/principals.ts'
 import { FakeReply, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
+import { KeyLimits } from '../../access/key-limits.ts'
 import { ALL, type EndpointName } from '../../domain/endpoint.ts'
 import { HubError } from '../../domain/errors.ts'
+import { ANONYMOUS, type Principal } from '../../domain/principal.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
+import type { UsageEntry } from '../../observability/activity/record-maker.ts'
 import { Catalogs } from '../catalog/catalogs.ts'
 import type { Listing } from '../catalog/listing.ts'
 import { Asks } from './asks.ts'
+import type { CallLog } from './call-log.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Relay } from './relay.ts'
 import { SharedState } from './shared-state.ts'
@@ -40,9 +45,10 @@ interface Setup {
   readonly left?: Record<string, Listing>
   readonly endpoint?: EndpointName
   readonly specs?: readonly ServerSpec[]
+  readonly principal?: Principal
 }
 
-async function make({ left = LEFT, endpoint = ALL, specs = SPECS }: Setup = {}) {
+async function make({ left = LEFT, endpoint = ALL, specs = SPECS, principal = ANONYMOUS }: Setup = {}) {
   const clock = new FakeClock()
   const { logger, lines } = recordingLogger()
   const settings = hubSettings(specs, { groups: [group('g', 'a', 'b')] })
@@ -75,8 +81,10 @@ async function make({ left = LEFT, endpoint = ALL, specs = SPECS }: Setup = {}) 
     log: logger,
     spec: (name) => settings.servers.get(name),
   })
-  const dispatcher = new Dispatcher({ catalogs, servers, relay, asks, shared, clock, log: logger })
-  const session = makeSession('alice', { endpoint })
+  const finished: UsageEntry[] = []
+  const calls: CallLog = { keepsArguments: () => false, finished: (call) => finished.push(call) }
+  const dispatcher = new Dispatcher({ catalogs, servers, relay, asks, shared, calls, clock, log: logger })
+  const session = makeSession('alice', { endpoint, principal })
   let lastId = 0
   const request = (method: string, params?: object, id: string | number = ++lastId, of = session) => {
     const reply = new FakeReply()
@@ -94,7 +102,7 @@ async function make({ left = LEFT, endpoint = ALL, specs = SPECS }: Setup = {}) 
     if (message.kind !== 'notification') throw new Error('It is no notification.')
     dispatcher.notification(session, message)
   }
-  return { catalogs, clock, lines, server, shared, session, request, notify }
+  return { catalogs, clock, lines, server, shared, session, request, notify, finished }
 }
 
 function result(reply: FakeReply): unknown {
@@ -300,6 +308,123 @@ describe('the endpoint of one server', () => {
   })
 })
 
+describe('a key that opens single tools', () => {
+  const narrow = principal('key:n', { scope: someScope({ tools: { a: ['x', 'unlisted'], own: ['y'] } }) })
+
+  test.each(['a', 'own'])(
+    'calls these at the endpoint of server %s, and nothing else there',
+    async (name) => {
+      const { request, server, notify } = await make({ endpoint: named(name), principal: narrow })
+      const refused = [
+        request('tools/call', { name: 'other' }),
+        request('tools/call', { name: 'hidden' }),
+        request('prompts/get', { name: 'p' }),
+        request('prompts/get', { name: 'unlisted' }),
+        request('resources/read', { uri: 'a://1' }),
+        request('resources/read', { uri: 'a://t/7' }),
+        request('resources/read', { uri: 'other://x' }),
+        request('resources/subscribe', { uri: 'a://1' }),
+        request('completion/complete', { ref: { type: 'ref/prompt', name: 'p' } }),
+        request('completion/complete', { ref: { type: 'ref/resource', uri: 'a://t/{n}' } }),
+        request('completion/complete'),
+        request('vendor/method'),
+        request('tasks/list'),
+      ]
+      for (const reply of refused) expect(code(reply)).toMatch(/unknown|invalid/)
+      notify('notifications/vendor')
+      await settle()
+      expect([asked(server(name)), server(name).notified]).toEqual([[], []])
+      const tool = name === 'a' ? 'unlisted' : 'y'
+      request('tools/call', { name: tool })
+      expect(asked(server(name))).toEqual([['tools/call', { name: tool }]])
+    },
+  )
+
+  test('sees these only, in lists from the catalog and in lists from a server of its own', async () => {
+    const shared = await make({ endpoint: named('a'), principal: narrow })
+    expect(result(shared.request('tools/list'))).toEqual({ tools: [{ name: 'x' }], _meta: expect.anything() })
+    for (const kind of ['prompts', 'resources', 'resources/templates'])
+      expect(JSON.stringify(result(shared.request(`${kind}/list`)))).toMatch(/:\[\]/)
+    const own = await make({ endpoint: named('own'), principal: narrow })
+    const reply = own.request('tools/list')
+    own.server('own').calls[0]?.succeed({ tools: [{ name: 'y' }, { name: 'z' }] })
+    await settle()
+    expect(result(reply)).toEqual({ tools: [{ name: 'y' }] })
+  })
+
+  test('reaches them in the endpoint over all servers, and no other', async () => {
+    const { request, server } = await make({ principal: narrow })
+    expect(JSON.stringify(result(request('tools/list')))).toMatch(/a-x.*own-y/)
+    for (const name of ['a-unlisted', 'a-hidden', 'b-x', 'x'])
+      expect(code(request('tools/call', { name }))).toBe('tool.unknown')
+    request('tools/call', { name: 'a-x' })
+    expect(asked(server('a'))).toEqual([['tools/call', { name: 'x' }]])
+    expect(code(request('resources/read', { uri: 'a://1' }))).toBe('resource.unknown')
+  })
+})
+
+describe('a server that its owner keeps to himself', () => {
+  const specs = [serverSpec('a', { owner: 'alice', visibility: 'private' }), serverSpec('b')]
+  const as = (viewer: string, endpoint = ALL) =>
+    make({ specs, endpoint, principal: principal(`key:${viewer}`, { viewer }) })
+
+  test('is not there for others: in no list, by no name, for no URI', async () => {
+    const { request, server } = await as('bob')
+    expect(JSON.stringify(result(request('tools/list')))).not.toContain('a-x')
+    expect(code(request('tools/call', { name: 'a-x' }))).toBe('tool.unknown')
+    expect(code(request('prompts/get', { name: 'a-p' }))).toBe('prompt.unknown')
+    for (const method of ['resources/read', 'resources/subscribe'])
+      for (const uri of ['a://1', 'a://t/7', 'a://2'])
+        expect(code(request(method, { uri }))).toBe('resource.unknown')
+    const ref = { type: 'ref/resource', uri: 'a://t/{n}' }
+    expect(code(request('completion/complete', { ref }))).toBe('request.invalid-params')
+    request('logging/setLevel', { level: 'debug' })
+    expect(asked(server('a'))).toEqual([])
+    expect(code((await as('bob', named('a'))).request('tools/call', { name: 'x' }))).toBe('endpoint.unknown')
+  })
+
+  test('is there for himself', async () => {
+    const { request, server } = await as('alice')
+    request('tools/call', { name: 'a-x' })
+    request('resources/read', { uri: 'a://1' })
+    expect(asked(server('a')).map(([method]) => method)).toEqual(['tools/call', 'resources/read'])
+  })
+})
+
+describe('a key with a limit of requests at once', () => {
+  const limited = async (maxConcurrent: number) => {
+    const limits = new KeyLimits({ requestsPerMinute: undefined, maxConcurrent }, new FakeClock())
+    return make({ principal: principal('key:l', { limits }) })
+  }
+
+  test('is refused what is too much, until one is answered, cancelled or has failed', async () => {
+    const { request, server, notify } = await limited(2)
+    const call = () => request('tools/call', { name: 'a-x' })
+    const [first, second] = [call(), call()]
+    expect(code(call())).toBe('access.rate-limited')
+    expect(result(request('ping'))).toEqual({})
+    server('a').calls[0]?.succeed({ content: [] })
+    await settle()
+    expect(first.answers).toHaveLength(1)
+    const third = call()
+    expect(code(call())).toBe('access.rate-limited')
+    notify('notifications/cancelled', { requestId: 2 })
+    expect(second.abandoned).toBe(true)
+    const fourth = call()
+    expect([third.answers, fourth.answers]).toEqual([[], []])
+    expect(code(call())).toBe('access.rate-limited')
+  })
+
+  test('is not counted for what the hub answers or refuses by itself', async () => {
+    const { request } = await limited(1)
+    for (let round = 0; round < 3; round += 1) {
+      expect(code(request('tools/call', { name: 'nope' }))).toBe('tool.unknown')
+      expect(result(request('tools/list'))).toBeDefined()
+      expect(code(request('vendor/method'))).toBe('request.unknown-method')
+    }
+  })
+})
+
 describe('subscriptions', () => {
   test('go to the server, and count from then on, so that nobody else ends them meanwhile', async () => {
     const { request, server, shared, session } = await make()
@@ -370,5 +495,39 @@ describe('notifications of a client', () => {
     notify('notifications/roots/list_changed')
     await settle()
     expect(['a', 'b', 'own'].map((name) => server(name).notified.length)).toEqual([0, 0, 1])
+  })
+})
+
+describe('[R222] a tool call', () => {
+  test('is noted once it is over, under the names of the server', async () => {
+    const { request, server, finished } = await make()
+    request('tools/call', { name: 'a-x', arguments: {} })
+    expect(finished).toEqual([])
+    server('a').lastCall.succeed({ content: [] })
+    await settle()
+    expect(finished).toMatchObject([{ server: 'a', tool: 'x', success: true, error: undefined }])
+  })
+
+  test('is noted when its server is down, and when the client does not want it any more', async () => {
+    const { request, notify, server, finished } = await make()
+    request('tools/call', { name: 'a-x' }, 1)
+    notify('notifications/cancelled', { requestId: 1 })
+    request('tools/call', { name: 'b-x' }, 2)
+    server('b').lastCall.fail(new HubError('upstream.lost', 'The process ended.'))
+    await settle()
+    expect(finished).toMatchObject([
+      { server: 'a', success: false, error: 'The client cancelled the call.' },
+      { server: 'b', success: false, error: 'The process ended.' },
+    ])
+  })
+
+  test('of a tool that no server has is not, and neither is anything else', async () => {
+    const { request, server, finished } = await make()
+    request('tools/call', { name: 'nobody' })
+    request('tools/list')
+    request('prompts/get', { name: 'a-p' })
+    server('a').lastCall.succeed({ messages: [] })
+    await settle()
+    expect(finished).toEqual([])
   })
 })

@@ -13,9 +13,12 @@ import {
 import { isLoggingLevel, METHOD, NOTIFICATION } from '../../mcp/methods.ts'
 import type { Catalogs, Endpoint } from '../catalog/catalogs.ts'
 import { LISTS, type ListKind } from '../catalog/listing.ts'
+import { isWhole, type ScopeMember } from '../catalog/scope.ts'
 import { announces, isHidden, ownerOfUri, type Target } from '../catalog/view.ts'
 import { InFlight, type Reply, type Session } from '../sessions/session.ts'
+import { admit } from './admission.ts'
 import type { Asks } from './asks.ts'
+import { type CallLog, watchCall } from './call-log.ts'
 import type { Relay } from './relay.ts'
 import { relayedList } from './relayed-list.ts'
 import type { Servers } from './servers.ts'
@@ -27,6 +30,7 @@ export interface DispatcherDeps {
   readonly relay: Relay
   readonly asks: Asks
   readonly shared: SharedState
+  readonly calls: CallLog
   readonly clock: Clock
   readonly log: Logger
 }
@@ -46,6 +50,8 @@ export class Dispatcher {
 
   /** Never throws: whatever goes wrong becomes an error answer. */
   request(session: Session, request: RpcRequest, reply: Reply): void {
+    const { limits } = session.principal
+    let admitted = reply
     try {
       if (session.inFlight.has(request.id))
         throw new HubError(
@@ -56,9 +62,10 @@ export class Dispatcher {
           },
         )
       if (request.method === METHOD.ping) return reply.answer(encodeResult(request.id, EMPTY_RESULT))
-      this.#route(session, request, reply, this.#endpoint(session))
+      if (limits) admitted = admit(reply, limits)
+      this.#route(session, request, admitted, this.#endpoint(session))
     } catch (error) {
-      this.#refuse(request, reply, error)
+      this.#refuse(request, admitted, error)
     }
   }
 
@@ -86,7 +93,7 @@ export class Dispatcher {
   }
 
   #endpoint(session: Session): Endpoint {
-    return this.#deps.catalogs.endpoint(session.endpoint, session.principal.scope)
+    return this.#deps.catalogs.endpoint(session.endpoint, session.principal)
   }
 
   #route(session: Session, request: RpcRequest, reply: Reply, endpoint: Endpoint): void {
@@ -122,7 +129,7 @@ export class Dispatcher {
       return this.#forward(
         session,
         request,
-        relayedList(reply, kind, scope.spec),
+        relayedList(reply, kind, scope.member),
         { spec: scope.spec, original: '' },
         [],
       )
@@ -155,9 +162,8 @@ export class Dispatcher {
     if (target) return this.#forward(session, request, reply, target, ['name'])
     const { scope } = endpoint
     if (scope.kind === 'server') {
-      const override = scope.spec.overrides[kind].get(name)
       // A server may know more than it lists; it says so itself, or refuses.
-      if (override?.enabled !== false)
+      if (mayExist(scope.member, kind, name))
         return this.#forward(session, request, reply, { spec: scope.spec, original: name }, ['name'])
     } else if (!this.#deps.catalogs.isKnown(scope)) {
       return this.#namedLater(session, request, reply, { endpoint, kind, name })
@@ -184,7 +190,7 @@ export class Dispatcher {
         session.inFlight.delete(request.id)
         this.#forward(session, request, reply, found, ['name'])
       })
-      .catch((error: unknown) => call.answer(this.#refusal(request, error)))
+      .catch((error: unknown) => call.answer(this.#refusal(request, error), toHubError(error)))
   }
 
   #uriTarget(request: RpcRequest, { scope, view }: Endpoint): Target {
@@ -196,7 +202,8 @@ export class Dispatcher {
     const owner = ownerOfUri(view, uri)
     if (owner) return owner
     // A server may know more than it lists; what the operator has hidden stays hidden.
-    if (scope.kind === 'server' && !isHidden(scope.spec, uri)) return { spec: scope.spec, original: uri }
+    if (scope.kind === 'server' && isWhole(scope.member) && !isHidden(scope.spec, uri))
+      return { spec: scope.spec, original: uri }
     throw new HubError('resource.unknown', `No server of this endpoint has the resource ${uri}.`, {
       data: { uri },
       cure: 'Take the URI from resources/list, or fill a template of resources/templates/list.',
@@ -231,7 +238,7 @@ export class Dispatcher {
         ownerOfUri(view, String(uri))
       if (target) return this.#forward(session, request, reply, { ...target, original: uri }, ['ref', 'uri'])
     }
-    if (!target && scope.kind === 'server')
+    if (!target && scope.kind === 'server' && isWhole(scope.member))
       return this.#forward(session, request, reply, whole(scope.spec), [])
     if (!target)
       throw new HubError(
@@ -275,6 +282,8 @@ export class Dispatcher {
         request.method,
         'An endpoint over many servers has the methods of MCP; those of one server are at /mcp/<server>.',
       )
+    if (!isWhole(scope.member))
+      throw unknownMethod(request.method, 'This key opens only tools of this server.')
     // Tasks belong to whoever started them, and a shared server does not know who that was.
     if (scope.spec.isolation === 'shared' && request.method.startsWith('tasks/'))
       throw unknownMethod(
@@ -293,8 +302,11 @@ export class Dispatcher {
     onAnswer?: (answer: RpcAnswer) => void,
   ): void {
     // A tool by its name alone: this is the path where every string counts.
-    const what = request.method === METHOD.toolsCall ? target.original : request.method
-    const call = new InFlight(session, request.id, { server: target.spec.name, what, reply })
+    const isCall = request.method === METHOD.toolsCall
+    const what = isCall ? target.original : request.method
+    const server = target.spec.name
+    const onEnd = isCall ? watchCall(this.#deps, session, request, { server, tool: what }) : undefined
+    const call = new InFlight(session, request.id, { server, what, reply, onEnd })
     session.inFlight.set(request.id, call)
     this.#deps.relay.start(call, request, { target, namePath, ...(onAnswer ? { onAnswer } : {}) })
   }
@@ -302,8 +314,11 @@ export class Dispatcher {
   /** A notification that the hub has no part in: the servers that this session uses alone get it. */
   #passOn(session: Session, notification: RpcNotification): void {
     const { scope } = this.#endpoint(session)
-    if (scope.kind === 'server') this.#deps.relay.notify(session, scope.spec, notification)
-    else for (const { spec } of scope.members) this.#deps.relay.notify(session, spec, notification)
+    const members = scope.kind === 'server' ? [scope.member] : scope.members
+    // What the hub does not know might do anything; who is given a choice of tools gets no more than that.
+    for (const member of members)
+      if (isWhole(member) || notification.method === NOTIFICATION.rootsChanged)
+        this.#deps.relay.notify(session, member.spec, notification)
   }
 
   #refuse(request: RpcRequest, reply: Reply, error: unknown): void {
@@ -316,6 +331,13 @@ export class Dispatcher {
       this.#deps.log.error({ err: error, method: request.method }, 'a request failed inside the hub')
     return encodeError(request.id, known.toRpc())
   }
+}
+
+/** Whether a name that nobody has listed may be passed on to the server all the same. */
+function mayExist(member: ScopeMember, kind: 'tools' | 'prompts', name: string): boolean {
+  const selection = member[kind]
+  if (selection !== 'all' && !selection.has(name)) return false
+  return member.spec.overrides[kind].get(name)?.enabled !== false
 }
 
 function whole(spec: Target['spec']): Target {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
-import { makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
+import { ANSWERED, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
@@ -144,7 +144,7 @@ describe('a log message', () => {
       bob.logLevel = 'debug'
       shared.setLevel('a', bob, 'debug')
       const { inFlight, pending } = call(alice)
-      inFlight.answer(Buffer.from('{}'))
+      inFlight.answer(Buffer.from('{}'), ANSWERED)
       if (why === 'the call is over') say(LOG('error'), { related: pending })
       else if (why === 'the call is not known any more') say(LOG('error'), { related: 'gone' })
       else say(LOG('error'))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { serverSpec } from '../../../tests/fakes/domain.ts'
-import { type FakeInFlight, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
+import { ANSWERED, type FakeInFlight, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
@@ -284,7 +284,7 @@ describe('a call whose server is lost', () => {
   test('is not repeated when it is over already', async () => {
     const { start, upstream } = make()
     const call = start('{"name":"x"}')
-    call.answer(Buffer.from('{"id":7}'))
+    call.answer(Buffer.from('{"id":7}'), ANSWERED)
     upstream.lastCall.fail(REFUSED)
     await settle()
     expect([upstream.calls.length, call.reply.answers]).toEqual([1, ['{"id":7}']])

@@ -131,7 +131,7 @@ export class Relay {
           this.#deps.traffic.remove(upstream, pending)
           this.#deps.turns.finished(call)
           route.onAnswer?.(answer)
-          call.answer(encodeAnswer(call.id, answer))
+          call.answer(encodeAnswer(call.id, answer), answer)
         },
         (error: unknown) => {
           if (isStillAtWork(error)) this.#deps.traffic.linger(upstream, pending)
@@ -163,7 +163,7 @@ export class Relay {
     const known = toHubError(error)
     if (known.code === 'internal')
       this.#deps.log.error({ err: error, server: call.server }, 'a call failed inside the hub')
-    call.answer(encodeError(call.id, known.toRpc()))
+    call.answer(encodeError(call.id, known.toRpc()), known)
   }
 }
 

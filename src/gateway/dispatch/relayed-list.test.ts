@@ -2,20 +2,23 @@ import { describe, expect, test } from 'vitest'
 import { overrides, serverSpec } from '../../../tests/fakes/domain.ts'
 import { FakeReply } from '../../../tests/fakes/sessions.ts'
 import { encodeError, encodeResult } from '../../mcp/json-rpc.ts'
+import { wholeServer } from '../catalog/scope.ts'
 import { relayedList } from './relayed-list.ts'
 
-const spec = serverSpec('a', {
-  overrides: overrides({
-    tools: { x: { enabled: false }, y: { description: 'Mine.' } },
-    resources: { 't:{n}': { enabled: false } },
+const member = wholeServer(
+  serverSpec('a', {
+    overrides: overrides({
+      tools: { x: { enabled: false }, y: { description: 'Mine.' } },
+      resources: { 't:{n}': { enabled: false } },
+    }),
   }),
-})
+)
 
 describe('a list that comes straight from a server', () => {
   test('has the overrides of the operator applied; all else stays', () => {
     const reply = new FakeReply()
     const result = '{"tools":[{"name":"x"},{"name":"y","z":1},{"name":7}],"nextCursor":"c","_meta":{"m":1}}'
-    relayedList(reply, 'tools', spec).answer(encodeResult('id', Buffer.from(result)))
+    relayedList(reply, 'tools', member).answer(encodeResult('id', Buffer.from(result)))
     expect(reply.parsed).toEqual({
       jsonrpc: '2.0',
       id: 'id',
@@ -26,7 +29,7 @@ describe('a list that comes straight from a server', () => {
   test('of templates has the overrides of resources applied', () => {
     const reply = new FakeReply()
     const result = '{"resourceTemplates":[{"uriTemplate":"t:{n}"},{"uriTemplate":"u:{n}"}]}'
-    relayedList(reply, 'templates', spec).answer(encodeResult(1, Buffer.from(result)))
+    relayedList(reply, 'templates', member).answer(encodeResult(1, Buffer.from(result)))
     expect(reply.parsed).toMatchObject({ result: { resourceTemplates: [{ uriTemplate: 'u:{n}' }] } })
   })
 
@@ -36,18 +39,33 @@ describe('a list that comes straight from a server', () => {
     ['a result that is no object', encodeResult(1, Buffer.from('7'))],
   ])('passes as it came when it is %s', (_what, bytes) => {
     const reply = new FakeReply()
-    relayedList(reply, 'tools', spec).answer(bytes)
+    relayedList(reply, 'tools', member).answer(bytes)
     expect(reply.answers).toEqual([bytes.toString()])
+  })
+
+  test('has only the tools that a key names, and none at all when it is no list', () => {
+    const spec = serverSpec('b')
+    const narrow = { ...wholeServer(spec), tools: new Set(['x']), prompts: new Set<string>() }
+    const answered = (kind: 'tools' | 'prompts', result: string) => {
+      const reply = new FakeReply()
+      relayedList(reply, kind, narrow).answer(encodeResult(1, Buffer.from(result)))
+      return reply.parsed
+    }
+    expect(answered('tools', '{"tools":[{"name":"x"},{"name":"y"}]}')).toMatchObject({
+      result: { tools: [{ name: 'x' }] },
+    })
+    expect(answered('prompts', '{"prompts":[{"name":"x"}]}')).toMatchObject({ result: { prompts: [] } })
+    expect(answered('tools', '{"secret":1}')).toMatchObject({ id: 1, result: { tools: [] } })
   })
 
   test('goes through untouched when there are no overrides for it', () => {
     const reply = new FakeReply()
-    expect(relayedList(reply, 'prompts', spec)).toBe(reply)
+    expect(relayedList(reply, 'prompts', member)).toBe(reply)
   })
 
   test('is still a reply like any other', () => {
     const reply = new FakeReply()
-    const relayed = relayedList(reply, 'tools', spec)
+    const relayed = relayedList(reply, 'tools', member)
     relayed.message(Buffer.from('progress'))
     expect([reply.messages, relayed.reachable]).toEqual([['progress'], true])
     reply.reachable = false

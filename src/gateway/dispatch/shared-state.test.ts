@@ -56,6 +56,23 @@ describe('subscriptions on a server that sessions share', () => {
   })
 })
 
+test('a session that may not see a server any more loses what it has set there, and nothing else', () => {
+  const { shared, alice, bob } = make()
+  for (const session of [alice, bob]) {
+    shared.subscribe('a', 'x://1', session)
+    shared.setLevel('a', session, 'debug')
+  }
+  shared.subscribe('a', 'x://2', alice)
+  shared.subscribe('b', 'y://1', alice)
+  shared.setLevel('b', alice, 'debug')
+  const dropped = shared.drop(alice, (server) => server === 'b')
+  expect(dropped).toEqual({ orphaned: [{ server: 'a', uri: 'x://2' }], relevelled: ['a'] })
+  expect([...shared.subscribers('a', 'x://1')]).toEqual([bob])
+  expect([...shared.listeners('a')]).toEqual([bob])
+  expect([...shared.subscribers('b', 'y://1')]).toEqual([alice])
+  expect([...shared.listeners('b')]).toEqual([alice])
+})
+
 test('a session may not subscribe without end; each subscription counts once, and not after its end', () => {
   const { shared, alice, bob } = make()
   const all = Array.from({ length: 1_000 }, (_, n) => `x://${n}`)

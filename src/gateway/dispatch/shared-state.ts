@@ -71,14 +71,23 @@ export class SharedState {
     return this.#servers.get(server)?.levels.keys() ?? []
   }
 
-  /** Forgets the session; returns what nobody else holds, and where the level may have changed. */
-  drop(session: Session): { orphaned: { server: string; uri: string }[]; relevelled: string[] } {
+  /**
+   * Forgets the session on all servers but those that it keeps; returns what nobody else holds, and where the level may
+   * have changed.
+   */
+  drop(
+    session: Session,
+    keeps: (server: string) => boolean = () => false,
+  ): { orphaned: { server: string; uri: string }[]; relevelled: string[] } {
     const orphaned: { server: string; uri: string }[] = []
     const relevelled: string[] = []
     for (const [server, { subscribers, levels }] of this.#servers) {
+      if (keeps(server)) continue
       if (levels.delete(session)) relevelled.push(server)
       for (const [uri, sessions] of subscribers) {
-        if (!sessions.delete(session) || sessions.size > 0) continue
+        if (!sessions.delete(session)) continue
+        this.#subscriptions.set(session, (this.#subscriptions.get(session) ?? 1) - 1)
+        if (sessions.size > 0) continue
         subscribers.delete(uri)
         orphaned.push({ server, uri })
       }

@@ -7,7 +7,8 @@ export type Classified =
   | { readonly kind: 'legacy-stream'; readonly endpoint: EndpointName }
   | { readonly kind: 'legacy-message'; readonly sessionId: string }
   | { readonly kind: 'health' }
-  | { readonly kind: 'api'; readonly path: string }
+  | { readonly kind: 'page' }
+  | { readonly kind: 'api' }
   | { readonly kind: 'reject'; readonly error: HubError }
 
 /** Which methods each kind of path takes. */
@@ -16,7 +17,8 @@ export const ALLOWED_METHODS: Readonly<Record<Exclude<Classified['kind'], 'rejec
   'legacy-stream': ['GET'],
   'legacy-message': ['POST'],
   health: ['GET', 'HEAD'],
-  api: ['GET', 'HEAD'],
+  page: ['GET', 'HEAD'],
+  api: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
 }
 
 const HEALTH_PATHS = ['/health', '/healthz', '/livez', '/readyz']
@@ -39,7 +41,8 @@ export function classify(target: string): Classified {
     )
   }
   if (HEALTH_PATHS.includes(path)) return { kind: 'health' }
-  if (path === '/api' || path.startsWith('/api/')) return { kind: 'api', path: path.slice('/api'.length) }
+  if (path === '/setup') return { kind: 'page' }
+  if (path === '/api' || path.startsWith('/api/')) return { kind: 'api' }
   return reject(
     'route.unknown',
     `There is nothing at ${path.slice(0, 200)}.`,

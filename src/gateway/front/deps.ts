@@ -12,6 +12,7 @@ import type { Catalogs } from '../catalog/catalogs.ts'
 import type { Dispatcher } from '../dispatch/dispatcher.ts'
 import type { Servers } from '../dispatch/servers.ts'
 import type { SessionTable } from '../sessions/session-table.ts'
+import type { ClientAddresses } from './client-addresses.ts'
 
 /** What the front and its transports need. */
 export interface FrontDeps {
@@ -19,18 +20,19 @@ export interface FrontDeps {
   readonly catalogs: Catalogs
   readonly servers: Servers
   readonly sessions: SessionTable
+  readonly addresses: ClientAddresses
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   readonly originPolicy: OriginPolicy
   settings(): HubSettings
-  keyring(): Keyring
+  readonly keyring: Keyring
   /** The hub takes no new sessions. */
   stopping(): boolean
   /** One copy of equal identities: thousands of sessions come from a handful of clients. */
   intern(identity: ClientIdentity): ClientIdentity
-  /** Everything that is not MCP: management and health. */
-  other(request: IncomingMessage, response: ServerResponse, path: string): void
+  /** Everything that is not MCP: management, health and pages, which see to themselves who may have what. */
+  other(request: IncomingMessage, response: ServerResponse): void
 }
 
 /** One HTTP request to an MCP endpoint, by somebody who is known. */

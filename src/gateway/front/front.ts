@@ -42,19 +42,11 @@ export class Front {
       return undefined
     }
     if (!allowed.includes(request.method ?? '')) throw methodNotAllowed(request.method, allowed)
-    if (what.kind === 'health') {
-      this.#deps.other(request, response, '/health')
+    if (what.kind === 'health' || what.kind === 'page' || what.kind === 'api') {
+      this.#deps.other(request, response)
       return undefined
     }
-    const principal = this.#deps.keyring().authenticate(this.#credential(request))
-    if (what.kind === 'api') {
-      if (principal.scope.kind !== 'all')
-        throw new HubError('access.denied', 'This key opens MCP endpoints only.', {
-          cure: 'Use a key with accessType "all".',
-        })
-      this.#deps.other(request, response, `/api${what.path}`)
-      return undefined
-    }
+    const principal = this.#deps.keyring.authenticate(this.#credential(request))
     if (what.kind === 'mcp')
       return this.#sessionful.handle({ request, response, endpoint: what.endpoint, principal })
     if (what.kind === 'legacy-stream') {
@@ -92,7 +84,7 @@ function allowCrossOrigin(response: ServerResponse, origin: string): void {
   response.setHeader('Access-Control-Allow-Origin', origin)
   response.setHeader(
     'Access-Control-Expose-Headers',
-    'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After',
+    'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After, ETag, X-Request-Id',
   )
   response.setHeader('Vary', 'Origin')
 }
@@ -101,7 +93,7 @@ function preflight(response: ServerResponse, allowed: readonly string[]): void {
   response.writeHead(204, {
     'Access-Control-Allow-Methods': allowed.join(', '),
     'Access-Control-Allow-Headers':
-      'Content-Type, Accept, Authorization, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID',
+      'Content-Type, Accept, Authorization, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID, If-Match, X-Auth-Token',
     'Access-Control-Max-Age': '600',
   })
   response.end()

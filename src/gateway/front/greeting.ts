@@ -3,8 +3,9 @@ import { negotiate, type Revision } from '../../mcp/eras.ts'
 import { isObject, type RpcRequest } from '../../mcp/json-rpc.ts'
 import type { ServerHello } from '../../mcp/methods.ts'
 import type { ClientIdentity } from '../../upstream/upstream.ts'
+import { asOpened } from '../catalog/hello.ts'
 import type { EndpointScope } from '../catalog/scope.ts'
-import { Session, type SessionStream } from '../sessions/session.ts'
+import { type ClientAddress, Session, type SessionStream } from '../sessions/session.ts'
 import type { FrontDeps, McpRequest } from './deps.ts'
 
 /**
@@ -13,14 +14,14 @@ import type { FrontDeps, McpRequest } from './deps.ts'
  */
 export async function greet(
   deps: FrontDeps,
-  { endpoint, principal }: Pick<McpRequest, 'endpoint' | 'principal'>,
+  { endpoint, principal, client }: Pick<McpRequest, 'endpoint' | 'principal'> & { client: ClientAddress },
   request: RpcRequest,
   makeStream: (revision: Revision) => SessionStream,
 ): Promise<{ session: Session; hello: ServerHello }> {
   if (deps.stopping()) throw hubStopping()
   deps.sessions.ensureRoom()
   const { catalogs, clock } = deps
-  const { scope } = catalogs.endpoint(endpoint, principal.scope)
+  const { scope } = catalogs.endpoint(endpoint, principal)
   const identity = deps.intern(readIdentity(request))
   const revision = negotiate(identity.protocolVersion)
   const session = new Session({
@@ -29,6 +30,7 @@ export async function greet(
     principal,
     revision,
     identity,
+    client,
     stream: makeStream(revision),
     now: clock.monotonic(),
   })
@@ -49,7 +51,7 @@ async function endpointHello(
 ): Promise<ServerHello> {
   if (scope.kind === 'server' && scope.spec.isolation === 'session') {
     const own = await servers.upstream(scope.spec.name, session)
-    return { ...own.hello, protocolVersion: session.revision }
+    return { ...asOpened(own.hello, scope.member), protocolVersion: session.revision }
   }
   await catalogs.firstLook(scope)
   const hello = catalogs.hello(scope, session.revision)
@@ -58,7 +60,7 @@ async function endpointHello(
     throw new HubError('internal', 'An endpoint over many servers always has a greeting.')
   // Nothing is known of this server yet: either it comes up now, or the reason why not is the answer.
   const upstream = await servers.upstream(scope.spec.name, undefined)
-  return withoutTasks({ ...upstream.hello, protocolVersion: session.revision })
+  return withoutTasks({ ...asOpened(upstream.hello, scope.member), protocolVersion: session.revision })
 }
 
 /** Tasks belong to whoever started them, and a shared server does not know who that was. */

@@ -1,20 +1,21 @@
 import { describe, expect, test } from 'vitest'
+import { principal } from '../../../tests/fakes/principals.ts'
 import { makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { HubError } from '../../domain/errors.ts'
 import type { Session } from './session.ts'
 import { SessionTable } from './session-table.ts'
 
-const ALICE = { id: 'key:alice', scope: { kind: 'all' } } as const
-const BOB = { id: 'key:bob', scope: { kind: 'all' } } as const
+const ALICE = principal('key:alice')
+const BOB = principal('key:bob')
 const UNKNOWN = expect.objectContaining({ code: 'session.unknown' })
 
 function make({ maxSessions = 10, timeoutMs = (): number => 60_000 } = {}) {
   const clock = new FakeClock()
   const ended: Session[] = []
   const table = new SessionTable({ clock, timeoutMs, maxSessions, onEnd: (session) => ended.push(session) })
-  const add = (id: string, principal: typeof ALICE | typeof BOB = ALICE) => {
-    const session = makeSession(id, { principal, now: clock.monotonic() })
+  const add = (id: string, who = ALICE) => {
+    const session = makeSession(id, { principal: who, now: clock.monotonic() })
     table.add(session)
     return session
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
-import { makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
+import { ANSWERED, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 
 describe('a session', () => {
@@ -40,8 +40,8 @@ describe('a call', () => {
     const { session, call } = start()
     expect([call.over, call.reachable]).toEqual([false, true])
     call.message(Buffer.from('progress'))
-    call.answer(Buffer.from('answer'))
-    call.answer(Buffer.from('again'))
+    call.answer(Buffer.from('answer'), ANSWERED)
+    call.answer(Buffer.from('again'), ANSWERED)
     call.message(Buffer.from('late'))
     call.cancel('late')
     expect([call.reply.messages, call.reply.answers, call.reply.abandoned]).toEqual([
@@ -57,7 +57,7 @@ describe('a call', () => {
     call.sent = { upstream, pending }
     call.cancel('enough')
     call.cancel('again')
-    call.answer(Buffer.from('late'))
+    call.answer(Buffer.from('late'), ANSWERED)
     expect(pending.cancellations).toEqual(['enough'])
     expect([call.over, call.reply.abandoned, call.reply.answers, session.busy]).toEqual([
       true,

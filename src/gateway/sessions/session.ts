@@ -1,9 +1,9 @@
 import type { EndpointName } from '../../domain/endpoint.ts'
-import type { HubError } from '../../domain/errors.ts'
+import { HubError } from '../../domain/errors.ts'
 import type { Principal } from '../../domain/principal.ts'
 import type { Timer } from '../../kernel/clock.ts'
 import type { Revision } from '../../mcp/eras.ts'
-import type { RequestId } from '../../mcp/json-rpc.ts'
+import type { RequestId, RpcAnswer } from '../../mcp/json-rpc.ts'
 import type { LoggingLevel } from '../../mcp/methods.ts'
 import type { ClientIdentity, PendingCall, Upstream } from '../../upstream/upstream.ts'
 
@@ -33,6 +33,9 @@ export interface SessionStream {
   trim(now: number): void
 }
 
+/** How a request ended: with the server's answer, or with the reason why there is none. */
+export type Outcome = RpcAnswer | HubError
+
 /** One request of a client that is on its way through a server. */
 export class InFlight {
   readonly session: Session
@@ -41,18 +44,24 @@ export class InFlight {
   /** The server's name of the tool, else the method: two calls of the same `what` behave alike. */
   readonly what: string
   readonly #reply: Reply
+  readonly #onEnd: ((outcome: Outcome) => void) | undefined
   /** Set as soon as the server's upstream is at hand and the request was sent. */
   sent: { readonly upstream: Upstream; readonly pending: PendingCall } | undefined
   /** It was sent a second time, because the first had certainly not been accepted. */
   resent = false
   #over = false
 
-  constructor(session: Session, id: RequestId, facts: { server: string; what: string; reply: Reply }) {
+  constructor(
+    session: Session,
+    id: RequestId,
+    facts: { server: string; what: string; reply: Reply; onEnd?: ((outcome: Outcome) => void) | undefined },
+  ) {
     this.session = session
     this.id = id
     this.server = facts.server
     this.what = facts.what
     this.#reply = facts.reply
+    this.#onEnd = facts.onEnd
   }
 
   /** Its answer has been given, or nobody waits for one. The server may still be at work on it. */
@@ -69,23 +78,30 @@ export class InFlight {
   }
 
   /** Gives the client its answer, once. */
-  answer(bytes: Buffer): void {
-    if (this.#end()) this.#reply.answer(bytes)
+  answer(bytes: Buffer, outcome: Outcome): void {
+    if (this.#end(outcome)) this.#reply.answer(bytes)
   }
 
   /** The client does not want an answer any more: it gets none, and the server is told. */
   cancel(reason: string | undefined): void {
-    if (!this.#end()) return
+    if (!this.#end(new HubError('request.cancelled', 'The client cancelled the call.'))) return
     this.#reply.abandon()
     this.sent?.pending.cancel(reason)
   }
 
-  #end(): boolean {
+  #end(outcome: Outcome): boolean {
     if (this.#over) return false
     this.#over = true
     this.session.inFlight.delete(this.id)
+    this.#onEnd?.(outcome)
     return true
   }
+}
+
+/** Where a client's first request came from. */
+export interface ClientAddress {
+  readonly ip: string | undefined
+  readonly userAgent: string | undefined
 }
 
 /** A question of a server that waits for the client's answer, under the id that the client sees. */
@@ -111,6 +127,7 @@ export class Session {
   readonly principal: Principal
   readonly revision: Revision
   readonly identity: ClientIdentity
+  readonly client: ClientAddress
   readonly stream: SessionStream
   /** Monotonic time of the last request, ms. */
   lastSeen: number
@@ -126,6 +143,7 @@ export class Session {
     principal: Principal
     revision: Revision
     identity: ClientIdentity
+    client: ClientAddress
     stream: SessionStream
     now: number
   }) {
@@ -134,6 +152,7 @@ export class Session {
     this.principal = facts.principal
     this.revision = facts.revision
     this.identity = facts.identity
+    this.client = facts.client
     this.stream = facts.stream
     this.lastSeen = facts.now
   }

@@ -14,7 +14,7 @@ import {
   type RpcRequest,
 } from '../../../mcp/json-rpc.ts'
 import { METHOD } from '../../../mcp/methods.ts'
-import type { Reply, Session, SessionStream } from '../../sessions/session.ts'
+import type { ClientAddress, Reply, Session, SessionStream } from '../../sessions/session.ts'
 import { unknownSession } from '../../sessions/session-table.ts'
 import type { FrontDeps, McpRequest } from '../deps.ts'
 import { EventWriter } from '../event-writer.ts'
@@ -26,6 +26,7 @@ interface Connection {
   readonly id: string
   readonly endpoint: EndpointName
   readonly principal: Principal
+  readonly client: ClientAddress
   readonly stream: SingleStream
   session: Session | undefined
 }
@@ -47,11 +48,18 @@ export class LegacySse {
       throw new HubError('request.not-acceptable', `The client must accept ${EVENT_STREAM_TYPE}.`, {
         cure: `Send "Accept: ${EVENT_STREAM_TYPE}".`,
       })
-    const { catalogs, clock, random, sessions } = this.#deps
-    catalogs.endpoint(endpoint, principal.scope)
+    const { addresses, catalogs, clock, random, sessions } = this.#deps
+    catalogs.endpoint(endpoint, principal)
     sessions.ensureRoom()
     const stream = new SingleStream(response, clock)
-    const connection: Connection = { id: random.id(128), endpoint, principal, stream, session: undefined }
+    const connection: Connection = {
+      id: random.id(128),
+      endpoint,
+      principal,
+      client: addresses.of(request),
+      stream,
+      session: undefined,
+    }
     this.#connections.set(connection.id, connection)
     stream.writer.onClose(() => this.#closed(connection))
     stream.writer.write(
@@ -100,10 +108,10 @@ export class LegacySse {
 
   async #initialize(connection: Connection, principal: Principal, request: RpcRequest): Promise<void> {
     try {
-      const { endpoint } = connection
+      const { endpoint, client } = connection
       const { session, hello } = await greet(
         this.#deps,
-        { endpoint, principal },
+        { endpoint, principal, client },
         request,
         () => connection.stream,
       )

@@ -45,10 +45,10 @@ export class Sessionful {
   }
 
   async #initialize(incoming: McpRequest, message: Extract<RpcMessage, { kind: 'request' }>): Promise<void> {
-    const { sessions, clock } = this.#deps
+    const { sessions, clock, addresses } = this.#deps
     const { session, hello } = await greet(
       this.#deps,
-      incoming,
+      { ...incoming, client: addresses.of(incoming.request) },
       message,
       (revision) => new SessionStreams(clock, revision),
     )
@@ -79,7 +79,7 @@ export class Sessionful {
     const { dispatcher, clock } = this.#deps
     const { response } = incoming
     const requests = countRequests(items)
-    if (requests > 0 && this.#deps.stopping()) throw hubStopping()
+    if (requests > 0) this.#ensureRoom(incoming, requests)
     const { stream: streams } = session
     if (!(streams instanceof SessionStreams)) throw foreignSession()
     const reply = new PostExchange({ response, clock, streams, requests, batch })
@@ -88,6 +88,14 @@ export class Sessionful {
       else if (item.kind === 'request') dispatcher.request(session, item, reply)
       else this.#takeOneWay(session, item)
     }
+  }
+
+  /** What can be refused with an HTTP status is: a client that heeds Retry-After need not look into the body. */
+  #ensureRoom({ principal: { limits } }: McpRequest, requests: number): void {
+    if (this.#deps.stopping()) throw hubStopping()
+    // The POST has been counted as one already.
+    limits?.count(requests - 1)
+    limits?.ensureRoom()
   }
 
   /** A message that gets no answer, not even when something is wrong with it. */
@@ -128,13 +136,13 @@ export class Sessionful {
     if (!(session.stream instanceof SessionStreams) || !sameEndpoint(session.endpoint, endpoint))
       throw foreignSession()
     // A group or server that has been removed takes its sessions with it.
-    this.#deps.catalogs.endpoint(endpoint, principal.scope)
+    this.#deps.catalogs.endpoint(endpoint, principal)
     return session
   }
 }
 
 function sameEndpoint(a: EndpointName, b: EndpointName): boolean {
-  return a.kind === 'all' ? b.kind === 'all' : b.kind === 'named' && a.name === b.name
+  return a.kind === 'all' || b.kind === 'all' ? a.kind === b.kind : a.kind === b.kind && a.name === b.name
 }
 
 /** What in a POST needs an answer; broken parts of a batch do too. */
