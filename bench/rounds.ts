@@ -68,7 +68,7 @@ async function playOne(driver: Driver, match: Match, contestant: Contestant, pac
   return { ...result, processorUsPerCall: (spentMs * share * 1000) / result.calls }
 }
 
-function summaryOf(rounds: Round[]): Summary {
+export function summaryOf(rounds: Round[]): Summary {
   const over = (value: (round: Round) => number) => median(rounds.map(value))
   return {
     callsPerSecond: over(({ callsPerSecond }) => callsPerSecond),

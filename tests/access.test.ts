@@ -243,6 +243,104 @@ describe('bearer keys', () => {
   })
 })
 
+describe('whose servers and tools', () => {
+  const multi = {
+    mcpServers: {
+      open: fixture('minimal'),
+      hers: { ...fixture('minimal'), owner: 'alice' },
+      shared: { ...fixture('minimal'), owner: 'alice', visibility: 'group', sharedWithUsers: ['bob'] },
+    },
+    groups: [{ name: 'team', servers: ['open', 'hers', 'shared'] }],
+    bearerKeys: [
+      { name: 'hub', token: 'key-of-hub' },
+      { name: 'a', token: 'key-of-alice', owner: 'alice' },
+      { name: 'b', token: 'key-of-bob', owner: 'bob' },
+      { name: 'tool', token: 'key-for-tool', allowedTools: { open: ['echo'] } },
+    ],
+  }
+  type Hub = Awaited<ReturnType<typeof startHub>>
+
+  /** The servers whose tools a key sees at an endpoint, or the status of the refusal. */
+  async function seen(hub: Hub, token: string, path = '/mcp'): Promise<string> {
+    const opened = await raw(`${hub.url}${path}`, {
+      headers: { ...MCP_HEADERS, ...bearer(token) },
+      body: initialize,
+    })
+    if (opened.status !== 200) return String(opened.status)
+    const client = await connectV1(`${hub.url}${path}`, { headers: bearer(token) })
+    const { tools } = await client.listTools()
+    await client.close()
+    return [...new Set(tools.map(({ name }) => name.split('-')[0]))].join()
+  }
+
+  test('owner and visibility decide what an endpoint shows, and what is hidden is not there', async () => {
+    await using hub = await startHub(multi)
+    expect(await seen(hub, 'key-of-hub')).toBe('open,hers,shared')
+    expect(await seen(hub, 'key-of-alice')).toBe('open,hers,shared')
+    expect(await seen(hub, 'key-of-bob')).toBe('open,shared')
+    expect(await seen(hub, 'key-of-bob', '/mcp/team')).toBe('open,shared')
+    const client = await connectV1(`${hub.url}/mcp`, { headers: bearer('key-of-bob') })
+    await expect(client.callTool({ name: 'hers-echo', arguments: { text: 'x' } })).rejects.toThrow(
+      /Unknown tool/,
+    )
+    const answer = async (name: string) => {
+      const headers = { ...MCP_HEADERS, ...bearer('key-of-bob') }
+      const { status, body } = await raw(`${hub.url}/mcp/${name}`, { headers, body: initialize })
+      return [status, body.replaceAll(name, '<name>')]
+    }
+    expect(await answer('hers')).toEqual(await answer('nope'))
+    // Nor does the list of all servers tell of it.
+    for (const token of ['key-of-bob', 'key-of-alice', 'key-for-tool'])
+      expect((await raw(`${hub.url}/api/servers`, { method: 'GET', headers: bearer(token) })).status).toBe(
+        403,
+      )
+  })
+
+  test('a session loses what is taken away from its user, or ends with it', async () => {
+    await using hub = await startHub(multi)
+    const wide = await openSession(`${hub.url}/mcp`, '2025-11-25', bearer('key-of-bob'))
+    const narrow = await openSession(`${hub.url}/mcp/shared`, '2025-11-25', bearer('key-of-bob'))
+    const list = async (session: Record<string, string>, path: string) =>
+      raw(`${hub.url}${path}`, { headers: session, body: rpc(1, 'tools/list') })
+    expect((await list(wide, '/mcp')).body).toContain('shared-echo')
+    await hub.writeSettings({
+      ...multi,
+      mcpServers: { ...multi.mcpServers, shared: { ...multi.mcpServers.shared, sharedWithUsers: [] } },
+    })
+    await until('it is gone', async () => !(await list(wide, '/mcp')).body.includes('shared-echo'))
+    expect((await list(wide, '/mcp')).body).toContain('open-echo')
+    expect((await list(narrow, '/mcp/shared')).status).toBe(404)
+  })
+
+  test('a key for single tools calls these, at the endpoint of their server too', async () => {
+    await using hub = await startHub(multi)
+    const client = await connectV1(`${hub.url}/mcp/open`, { headers: bearer('key-for-tool') })
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo'])
+    expect(textOf(await client.callTool({ name: 'echo', arguments: { text: 'x' } }))).toBe('x')
+    await expect(client.callTool({ name: 'other', arguments: {} })).rejects.toThrow(/Unknown tool/)
+    expect(await seen(hub, 'key-for-tool', '/mcp/hers')).toBe('403')
+  })
+
+  test('a key with a limit gets 429 and is told when to come again', async () => {
+    const bearerKeys = [{ token: 'key-with-limit', requestsPerMinute: 3 }]
+    await using hub = await startHub({ ...multi, bearerKeys })
+    const ask = () =>
+      raw(`${hub.url}/mcp`, { headers: { ...MCP_HEADERS, ...bearer('key-with-limit') }, body: initialize })
+    const answers = [await ask(), await ask(), await ask(), await ask()]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429])
+    expect(Number(answers[3]?.headers['retry-after'])).toBeGreaterThan(0)
+  })
+
+  test('a key with an end is refused from then on, and its sessions are over', async () => {
+    const bearerKeys = [{ token: 'key-with-end', expiresAt: Date.now() + 2_000 }]
+    await using hub = await startHub({ ...multi, bearerKeys })
+    const session = await openSession(`${hub.url}/mcp`, '2025-11-25', bearer('key-with-end'))
+    const ping = () => raw(`${hub.url}/mcp`, { headers: session, body: rpc(1, 'ping') })
+    expect((await ping()).status).toBe(200)
+    await until('the key has expired', async () => (await ping()).status === 401)
+  })
+})
+
 describe('listening on more than loopback', () => {
   test('is refused without a key, with exit code 78 and the cure', async () => {
     const { code, stderr } = await runFlotilla(['serve', '--host', '0.0.0.0', '--port', '0'], {

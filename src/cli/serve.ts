@@ -1,6 +1,8 @@
 import { Standalone } from '../compose/standalone.ts'
 import { holdProcess, systemClock } from '../kernel/clock.ts'
 import { systemRandom } from '../kernel/random.ts'
+import { LogLines } from '../observability/log-lines.ts'
+import { Redactor } from '../observability/redaction.ts'
 import { hubLogger } from './log-output.ts'
 import type { HubOptions } from './options.ts'
 import type { Output } from './output.ts'
@@ -21,7 +23,13 @@ export interface ServeContext {
 
 /** Runs the hub until a signal ends it; resolves with the exit code. */
 export async function serve({ options, environment, output, texts, exitNow }: ServeContext): Promise<number> {
-  const log = hubLogger(options.logLevel.value)
+  const redactor = new Redactor()
+  const logs = new LogLines()
+  const log = hubLogger(options.logLevel.value, (line) => {
+    const harmless = redactor.redactLine(line)
+    logs.take(harmless)
+    return harmless
+  })
   const hub = await Standalone.start(
     {
       host: options.host.value,
@@ -33,10 +41,11 @@ export async function serve({ options, environment, output, texts, exitNow }: Se
       allowedOrigins: options.allowedOrigins.value,
       environment,
     },
-    { clock: systemClock, random: systemRandom, log },
+    { clock: systemClock, random: systemRandom, log, redactor, logs },
   )
   const stopped = untilSignal(hub, output, texts, exitNow)
   announce(hub, options, output, texts)
+  announceSetup(hub, baseUrl(hub, options, environment), output, texts)
   void hub.settled.then(() => announceReady(hub, output, texts))
   return stopped
 }
@@ -65,11 +74,9 @@ function untilSignal(
 }
 
 function announce(hub: Standalone, options: HubOptions, output: Output, texts: Texts): void {
-  const host =
-    options.host.value === '0.0.0.0' || options.host.value === '::' ? '127.0.0.1' : options.host.value
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${hub.port}/mcp`
+  const url = `${localUrl(hub, options)}/mcp`
   if (hub.example) output.talk(texts.exampleInUse(options.settings.value))
-  const guarded = hub.settings.keys.length > 0 && hub.settings.bearerAuth
+  const { guarded } = hub
   const header = guarded ? ' --header "Authorization: Bearer <key>"' : ''
   const headers = guarded ? { headers: { Authorization: 'Bearer <key>' } } : {}
   output.talk(`
@@ -81,6 +88,23 @@ function announce(hub: Standalone, options: HubOptions, output: Output, texts: T
     VS Code       .vscode/mcp.json     ${JSON.stringify({ servers: { flotilla: { type: 'http', url, ...headers } } })}
 ${guarded ? `    ${texts.bearer}\n` : ''}`)
   output.talk(texts.starting([...hub.settings.servers.values()].filter((spec) => spec.enabled).length))
+}
+
+/** How somebody on this machine reaches the hub. */
+function localUrl(hub: Standalone, options: HubOptions): string {
+  const host =
+    options.host.value === '0.0.0.0' || options.host.value === '::' ? '127.0.0.1' : options.host.value
+  return `http://${host.includes(':') ? `[${host}]` : host}:${hub.port}`
+}
+
+function baseUrl(hub: Standalone, options: HubOptions, environment: ServeContext['environment']): string {
+  return environment['FRONTEND_BASE_URL']?.replace(/\/+$/, '') || localUrl(hub, options)
+}
+
+/** The link is for whoever started the hub: it goes to them alone, and into no log. */
+function announceSetup({ setup }: Standalone, url: string, output: Output, texts: Texts): void {
+  if (setup.kind === 'link') output.talk(`${texts.setup}\n    ${url}/setup#token=${setup.token}\n`)
+  else if (setup.kind === 'preset') output.talk(texts.preset)
 }
 
 function announceReady(hub: Standalone, output: Output, texts: Texts): void {

@@ -21,6 +21,8 @@ const EN = {
   bearer: 'The endpoint needs a bearer key: add the header "Authorization: Bearer <key>".',
   exampleInUse: (path: string) =>
     `No settings at ${path}: serving the bundled example. Create that file to serve your own.`,
+  setup: 'No users yet. Open this link, once, to choose the first administrator:',
+  preset: 'The user "admin" was made, with the password of ADMIN_PASSWORD.',
   starting: (count: number) => `Starting ${count} servers …`,
   ready: (up: number, total: number, tools: number) => `Ready: ${up} of ${total} servers, ${tools} tools.`,
   down: (server: string, why: string) => `  ${server}: ${why}`,
@@ -47,6 +49,8 @@ const ZH: typeof EN = {
   connect: '连接客户端',
   bearer: '该端点需要密钥：请添加请求头 "Authorization: Bearer <key>"。',
   exampleInUse: (path) => `未找到设置文件 ${path}：正在使用内置示例。创建该文件即可使用您自己的服务器。`,
+  setup: '尚无用户。请打开以下链接（仅可使用一次），设置第一位管理员：',
+  preset: '已创建用户 "admin"，密码取自 ADMIN_PASSWORD。',
   starting: (count) => `正在启动 ${count} 个服务器……`,
   ready: (up, total, tools) => `就绪：${up}/${total} 个服务器，${tools} 个工具（Tools）。`,
   down: (server, why) => `  ${server}：${why}`,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
  * Settings for a first look: three official servers that come with the hub, started by the Node that runs it, so that
  * nothing has to be fetched.
  */
-export async function exampleSettings(dataDir: string): Promise<string> {
+export async function exampleSettings(dataDir: string): Promise<Record<string, unknown>> {
   const files = join(dataDir, 'example-files')
   await mkdir(files, { recursive: true })
   const welcome = join(files, 'welcome.txt')
@@ -21,7 +21,7 @@ export async function exampleSettings(dataDir: string): Promise<string> {
     args: [entryOf(name), ...args],
     env,
   })
-  return JSON.stringify({
+  return {
     mcpServers: {
       everything: { ...server('everything'), description: 'Shows everything that MCP can do.' },
       filesystem: { ...server('filesystem', [files]), description: `Reads and writes files in ${files}.` },
@@ -30,7 +30,7 @@ export async function exampleSettings(dataDir: string): Promise<string> {
         description: 'Remembers facts as a graph.',
       },
     },
-  })
+  }
 }
 
 function entryOf(name: string): string {

@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Keyring } from '../access/keyring.ts'
+import type { Keyring } from '../access/keyring.ts'
 import type { OriginPolicy } from '../access/origin.ts'
-import { handleApi } from '../api/api.ts'
 import type { HubInsight } from '../api/server-views.ts'
 import { type HubError, toHubError } from '../domain/errors.ts'
+import type { Principal } from '../domain/principal.ts'
 import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
 import { LocalFleet } from '../fleet/worker/local-fleet.ts'
 import type { Holder, ServerEvents } from '../fleet/worker/local-server.ts'
 import { Catalogs, type ListingStore } from '../gateway/catalog/catalogs.ts'
 import { LIST_KINDS, type ListKind } from '../gateway/catalog/listing.ts'
+import { type DirectCall, DirectCalls } from '../gateway/direct/direct-calls.ts'
 import { Asks, refuse } from '../gateway/dispatch/asks.ts'
+import type { CallLog } from '../gateway/dispatch/call-log.ts'
 import { Dispatcher } from '../gateway/dispatch/dispatcher.ts'
 import { Inbound } from '../gateway/dispatch/inbound.ts'
 import { clientGone } from '../gateway/dispatch/questions.ts'
@@ -17,6 +19,7 @@ import { Relay } from '../gateway/dispatch/relay.ts'
 import { SharedState } from '../gateway/dispatch/shared-state.ts'
 import { Traffic } from '../gateway/dispatch/traffic.ts'
 import { Turns } from '../gateway/dispatch/turns.ts'
+import { ClientAddresses } from '../gateway/front/client-addresses.ts'
 import { Front } from '../gateway/front/front.ts'
 import type { Session } from '../gateway/sessions/session.ts'
 import { SessionTable, unknownSession } from '../gateway/sessions/session-table.ts'
@@ -31,6 +34,9 @@ import { LATEST_2025 } from '../mcp/eras.ts'
 import { encodeError } from '../mcp/json-rpc.ts'
 import { NOTIFICATION } from '../mcp/methods.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
+import { InternedIdentities } from './interned.ts'
+import { shownDiffers } from './shown.ts'
+import { type TrialReport, tryServer } from './try-server.ts'
 
 export interface HubTuning {
   readonly startConcurrency: number
@@ -52,9 +58,15 @@ export interface HubDeps {
   readonly log: Logger
   readonly tuning: HubTuning
   readonly originPolicy: OriginPolicy
-  /** Whether requests without a key may pass while no key is configured. */
-  readonly openWithoutKeys: boolean
+  /** Every key; the hub keeps those of the settings up to date in it. */
+  readonly keyring: Keyring
+  /** Where tool calls are noted; without it they are not. */
+  readonly callLog?: CallLog
+  /** How many proxies stand before the hub whose `X-Forwarded-For` is to be believed; none by default. */
+  readonly trustedProxies?: number
   factory(spec: ServerSpec): UpstreamFactory
+  /** Answers what is not MCP: management and health. */
+  other(request: IncomingMessage, response: ServerResponse): void
   /** A server has changed its state, or its lists have been read. */
   onServerState(server: string): void
 }
@@ -65,6 +77,8 @@ const SHARED_IDENTITY: ClientIdentity = {
   clientInfo: { name: 'flotilla', version: VERSION },
   capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} },
 }
+
+const NO_CALL_LOG: CallLog = { keepsArguments: () => false, finished: () => undefined }
 
 const CHANGE_HINT: Readonly<Record<ListKind, string>> = {
   tools: NOTIFICATION.toolsChanged,
@@ -86,16 +100,15 @@ export class Hub {
   readonly #relay: Relay
   readonly #inbound: Inbound
   readonly #front: Front
-  readonly #identities = new Map<string, ClientIdentity>()
+  readonly #direct: DirectCalls
   #settings: HubSettings
-  #keyring: Keyring
   #stopping = false
 
   constructor(deps: HubDeps) {
     const { clock, log, random } = deps
     this.#deps = deps
     this.#settings = deps.settings
-    this.#keyring = this.#makeKeyring()
+    this.#declareKeys()
     this.#tasks = new TaskGroup(log)
     const traffic = new Traffic(clock)
     const turns = new Turns(traffic, clock)
@@ -117,6 +130,7 @@ export class Hub {
     })
     const shared = this.#shared
     const servers = this.#fleet
+    const identities = new InternedIdentities()
     this.#relay = new Relay({
       servers,
       traffic,
@@ -140,6 +154,7 @@ export class Hub {
       relay: this.#relay,
       asks: this.#asks,
       shared,
+      calls: deps.callLog ?? NO_CALL_LOG,
       clock,
       log,
     })
@@ -148,15 +163,25 @@ export class Hub {
       catalogs,
       servers,
       sessions: this.#sessions,
+      addresses: new ClientAddresses(deps.trustedProxies ?? 0),
       clock,
       random,
       log,
       originPolicy: deps.originPolicy,
       settings: () => this.#settings,
-      keyring: () => this.#keyring,
+      keyring: deps.keyring,
       stopping: () => this.#stopping,
-      intern: (identity) => this.#intern(identity),
-      other: (request, response, path) => handleApi(this.insight, request, response, path),
+      intern: (identity) => identities.of(identity),
+      other: deps.other,
+    })
+    this.#direct = new DirectCalls({
+      catalogs,
+      dispatcher,
+      servers,
+      clock,
+      random,
+      nameSeparator: () => this.#settings.nameSeparator,
+      stopping: () => this.#stopping,
     })
   }
 
@@ -174,7 +199,7 @@ export class Hub {
   async apply(settings: HubSettings): Promise<void> {
     const before = this.#settings
     this.#settings = settings
-    this.#keyring = this.#makeKeyring()
+    this.#declareKeys()
     await this.#catalogs.apply(settings)
     this.#fleet.apply(settings.servers)
     this.#endForeignSessions()
@@ -192,6 +217,22 @@ export class Hub {
       now: () => this.#deps.clock.now(),
       stopping: () => this.#stopping,
     }
+  }
+
+  /** Calls a tool outside of any client's session, with somebody's rights: see `DirectCalls`. */
+  call(principal: Principal, call: DirectCall): Promise<Readonly<Record<string, unknown>>> {
+    return this.#direct.call(principal, call)
+  }
+
+  /** Starts a server anew; calls in flight may finish. Returns whether it runs here. */
+  reload(server: string): boolean {
+    return this.#fleet.reload(server)
+  }
+
+  /** Whether a server works, and what it offers: see `tryServer`. */
+  try(spec: ServerSpec, signal: AbortSignal): Promise<TrialReport> {
+    const { clock } = this.#deps
+    return tryServer(this.#deps.factory(spec), spec, { identity: SHARED_IDENTITY, clock, signal })
   }
 
   /** Whether any client's call is on its way. */
@@ -216,9 +257,9 @@ export class Hub {
     await this.#tasks.close()
   }
 
-  #makeKeyring(): Keyring {
+  #declareKeys(): void {
     const { keys, bearerAuth } = this.#settings
-    return new Keyring(keys, this.#deps.openWithoutKeys && (keys.length === 0 || !bearerAuth))
+    this.#deps.keyring.declare(keys, bearerAuth)
   }
 
   #makeFleet(): LocalFleet {
@@ -300,14 +341,19 @@ export class Hub {
     const reason = session.ended ?? unknownSession()
     for (const call of [...session.inFlight.values()]) {
       const { sent } = call
-      call.answer(encodeError(call.id, reason.toRpc()))
+      call.answer(encodeError(call.id, reason.toRpc()), reason)
       sent?.pending.cancel('the session has ended')
     }
     this.#asks.abandon(session)
-    const { orphaned, relevelled } = this.#shared.drop(session)
+    this.#forget(session, () => false)
+    this.#fleet.release(session.id)
+  }
+
+  /** Ends what the session has set on servers that it does not keep. */
+  #forget(session: Session, keeps: (server: string) => boolean): void {
+    const { orphaned, relevelled } = this.#shared.drop(session, keeps)
     for (const { server, uri } of orphaned) this.#relay.unsubscribe(server, uri)
     for (const server of relevelled) this.#relay.tellLevel(server)
-    this.#fleet.release(session.id)
   }
 
   /** Tells sessions whose endpoint shows the servers in question. */
@@ -319,54 +365,35 @@ export class Hub {
     for (const session of this.#sessions.all()) {
       // A session whose endpoint is gone is about to end; it needs no hint.
       if (this.#whyGone(session)) continue
-      const shown = this.#catalogs.endpoint(session.endpoint, session.principal.scope).view.servers
+      const shown = this.#catalogs.endpoint(session.endpoint, session.principal).view.servers
       if (concerns(shown)) for (const method of methods) session.stream.hint(method)
     }
   }
 
-  /** Sessions whose endpoint or key is gone under the new settings. */
+  /** Keys or users are others now, or have other rights: whoever would not be let in any more is out. */
+  accessChanged(): void {
+    this.#endForeignSessions()
+  }
+
+  /** Sessions whose endpoint or key is gone end; the others let go of servers that they do not see any more. */
   #endForeignSessions(): void {
     for (const session of [...this.#sessions.all()]) {
       const reason = this.#whyGone(session)
       if (reason) this.#sessions.end(session, reason)
+      else {
+        const { servers } = this.#catalogs.endpoint(session.endpoint, session.principal).view
+        this.#forget(session, (server) => servers.has(server))
+      }
     }
   }
 
   #whyGone(session: Session): HubError | undefined {
     try {
-      if (!this.#keyring.knows(session.principal)) return unknownSession()
-      this.#catalogs.endpoint(session.endpoint, session.principal.scope)
+      if (!this.#deps.keyring.knows(session.principal)) return unknownSession()
+      this.#catalogs.endpoint(session.endpoint, session.principal)
       return undefined
     } catch (error) {
       return toHubError(error)
     }
   }
-
-  #intern(identity: ClientIdentity): ClientIdentity {
-    const key = JSON.stringify(identity)
-    const known = this.#identities.get(key)
-    if (known) return known
-    // Identities come from outside: a client that makes up a new one each time must not fill the memory.
-    if (this.#identities.size >= MAX_IDENTITIES) this.#identities.clear()
-    this.#identities.set(key, identity)
-    return identity
-  }
-}
-
-const MAX_IDENTITIES = 1_000
-
-function shownDiffers(a: HubSettings, b: HubSettings): boolean {
-  return essence(a) !== essence(b)
-}
-
-/** What of the settings decides what clients see. */
-function essence(settings: HubSettings): string {
-  const plain = (_key: string, value: unknown) =>
-    value instanceof Map || value instanceof Set ? [...value] : value
-  const servers = [...settings.servers.values()].map(({ name, enabled, overrides }) => ({
-    name,
-    enabled,
-    overrides,
-  }))
-  return JSON.stringify([servers, settings.groups, settings.nameSeparator], plain)
 }

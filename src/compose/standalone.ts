@@ -1,23 +1,36 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { LOOPBACK_NAMES, type OriginPolicy } from '../access/origin.ts'
+import { Keyring } from '../access/keyring.ts'
+import type { SetupOutcome } from '../access/setup.ts'
+import { type Api, createApi } from '../api/server.ts'
 import { HubError, toHubError } from '../domain/errors.ts'
-import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
-import type { ListingStore } from '../gateway/catalog/catalogs.ts'
-import { readListing } from '../gateway/catalog/listing.ts'
+import type { HubSettings } from '../domain/server-spec.ts'
+import type { CallLog } from '../gateway/dispatch/call-log.ts'
+import { ClientAddresses } from '../gateway/front/client-addresses.ts'
 import { refuseConnection } from '../gateway/front/http.ts'
 import { DEFAULT_BACKOFF } from '../kernel/backoff.ts'
 import { type Clock, sleep } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
-import { JsonCache } from '../state/json-cache/json-cache.ts'
-import { isMissing, type SettingsChange, SettingsFile } from '../state/settings/file-source.ts'
-import { interpretSettings } from '../state/settings/interpret.ts'
-import { Guardian } from '../upstream/stdio/guardian.ts'
-import { upstreamFactory } from './drivers.ts'
-import { exampleSettings } from './example.ts'
-import { Hub, type HubTuning } from './hub.ts'
+import { TaskGroup } from '../kernel/task-group.ts'
+import { RecordIds } from '../observability/activity/ids.ts'
+import type { LogLines } from '../observability/log-lines.ts'
+import type { Redactor } from '../observability/redaction.ts'
+import type { CheckedSettings } from '../state/settings/settings-checker.ts'
+import { SettingsInForce } from '../state/settings/settings-in-force.ts'
+import { SettingsService } from '../state/settings/settings-service.ts'
+import { ActivityLog } from './activity.ts'
+import { Guard } from './guard.ts'
+import type { Hub, HubTuning } from './hub.ts'
+import { isLoopback, listen, originPolicy } from './listen.ts'
+import { migrationOf } from './migration.ts'
+import { nodeId } from './node-id.ts'
+import { People } from './people.ts'
+import { secretsOf } from './secrets-of.ts'
+import { servicesOf } from './services.ts'
+import { Serving } from './serving.ts'
+import { setupPage } from './setup-page.ts'
+import { type Environment, openState } from './state.ts'
 
 export interface StandaloneOptions {
   readonly host: string
@@ -36,6 +49,12 @@ export interface StandaloneDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Is told every secret that must not show up in logs and records. */
+  readonly redactor: Redactor
+  /** The last lines of the log. */
+  readonly logs: LogLines
+  /** In the place of the hub's own record of tool calls: for measuring what that costs. */
+  readonly callLog?: CallLog
 }
 
 export const DEFAULT_TUNING: HubTuning & { readonly initTimeoutMs: number } = {
@@ -49,62 +68,60 @@ export const DEFAULT_TUNING: HubTuning & { readonly initTimeoutMs: number } = {
   initTimeoutMs: 300_000,
 }
 
+/** How long to wait at the start for a database that is away, ms. */
+const WAIT_FOR_DATABASE_MS = 60_000
+const RECONCILE_RETRY_MS = 5_000
+
 /** A running standalone hub. */
 export class Standalone {
   readonly hub: Hub
+  /** Whether the bundled example is served, because there are no settings. */
   readonly example: boolean
-  readonly settings: HubSettings
+  /** How the first admin came to be, or is to be made. */
+  readonly setup: SetupOutcome
   /** Resolves when every server has shown its lists or failed once. */
   readonly settled: Promise<void>
-  readonly #server: Server
-  readonly #deps: StandaloneDeps
-  readonly #file: SettingsFile
-  readonly #closers: (() => Promise<void>)[]
+  readonly #parts: Parts
   #stopped: Promise<void> | undefined
 
   /**
-   * Reads the settings, starts listening, then starts the servers.
-   * @throws HubError for settings that cannot be used and for an address that cannot be listened on
+   * Opens the databases, reads the settings, starts listening, then starts the servers.
+   * @throws HubError for settings that cannot be used, a database that is away, and an address that cannot be listened on
    */
   static async start(options: StandaloneOptions, deps: StandaloneDeps): Promise<Standalone> {
-    const { log } = deps
-    const source = await loadSettings(options, deps.clock)
-    const { settings, warnings } = interpretSettings(source.text, options.settingsPath, options.environment)
-    for (const warning of warnings) log.warn({}, warning)
-    const loopback = isLoopback(options.host)
-    if (!loopback) requireKeys(options.host, settings)
-    const parts = makeHub(options, deps, settings, loopback)
-    const server = createServer((request, response) => parts.hub.handle(request, response))
-    server.on('clientError', refuseConnection)
-    // Clients keep connections between calls; closing them early would make calls fail that race with it.
-    server.keepAliveTimeout = 75_000
-    await listen(server, options)
-    log.info({}, 'Running in standalone mode')
-    await parts.hub.start()
-    const reload = new Reload(options, parts, log, { settings, example: source.example })
-    source.file.watch((change) => reload.take(change))
-    return new Standalone(parts, server, deps, { settings, example: source.example }, source.file)
+    await using opening = new AsyncDisposableStack()
+    const parts = await open(options, deps, opening)
+    await listen(parts.server, options)
+    deps.log.info({}, 'Running in standalone mode')
+    await parts.serving.hub.start()
+    parts.tasks.run('look after changed settings', (signal) => parts.inForce.watch(signal))
+    parts.activity.start()
+    return new Standalone(parts, opening.move())
   }
 
-  private constructor(
-    parts: HubParts,
-    server: Server,
-    deps: StandaloneDeps,
-    facts: { settings: HubSettings; example: boolean },
-    file: SettingsFile,
-  ) {
-    this.hub = parts.hub
-    this.settled = parts.settled
-    this.settings = facts.settings
-    this.example = facts.example
-    this.#server = server
-    this.#deps = deps
-    this.#file = file
-    this.#closers = [() => parts.cache.close(), () => parts.guardian.close()]
+  private constructor(parts: Parts, opened: AsyncDisposableStack) {
+    this.#parts = parts
+    this.#opened = opened
+    this.hub = parts.serving.hub
+    this.settled = parts.serving.settled
+    this.example = parts.example
+    this.setup = parts.setup
   }
+
+  readonly #opened: AsyncDisposableStack
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port
+    return (this.#parts.server.address() as AddressInfo).port
+  }
+
+  /** The settings in force. */
+  get settings(): HubSettings {
+    return this.hub.insight.settings()
+  }
+
+  /** Whether clients must show a key. */
+  get guarded(): boolean {
+    return !this.#parts.keyring.open
   }
 
   /** Refuses new work, lets calls in flight finish for up to `graceMs`, ends everything. Safe to call twice. */
@@ -114,219 +131,208 @@ export class Standalone {
   }
 
   async #stop(graceMs: number): Promise<void> {
-    const { clock } = this.#deps
+    const { clock, server, tasks } = this.#parts
     this.hub.refuseNewSessions()
     // Settings that came later would start servers in a hub that ends.
-    await this.#file.close()
+    await tasks.close()
     const deadline = clock.monotonic() + graceMs
     while (this.hub.busy && clock.monotonic() < deadline) await sleep(clock, 20)
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     await this.hub.close()
-    this.#server.closeIdleConnections()
+    server.closeIdleConnections()
     // Answers that are being written get a moment; whoever does not read them does not hold us up.
     await Promise.race([closed, sleep(clock, 1_000)])
-    this.#server.closeAllConnections()
-    for (const close of this.#closers) await close()
+    server.closeAllConnections()
+    await this.#opened.disposeAsync()
   }
 }
 
-interface HubParts {
-  readonly hub: Hub
-  readonly cache: JsonCache
-  readonly guardian: Guardian
-  readonly settled: Promise<void>
-  /** To be called when servers may have been removed. */
-  checkSettled(): void
+interface Parts {
+  readonly server: Server
+  readonly serving: Serving
+  readonly keyring: Keyring
+  readonly inForce: SettingsInForce
+  readonly activity: ActivityLog
+  readonly tasks: TaskGroup
+  readonly clock: Clock
+  readonly example: boolean
+  readonly setup: SetupOutcome
 }
 
-function makeHub(
+/** Makes all parts of the hub and gives them to `opening` in the order in which they need each other. */
+async function open(
   options: StandaloneOptions,
   deps: StandaloneDeps,
-  settings: HubSettings,
-  loopback: boolean,
-): HubParts {
-  const { clock, random, log } = deps
-  const tuning = { ...DEFAULT_TUNING, ...options.tuning }
-  const mark = random.id(96)
-  const guardian = new Guardian(mark, log)
-  const cache = new JsonCache(join(options.dataDir, 'catalog'), log)
-  let processes = 0
-  const nextProcess = () => {
-    processes += 1
-    return processes
-  }
-  const { environment } = options
-  const drivers = {
-    clock,
-    log,
-    guardian,
-    mark,
-    nextProcess,
-    environment,
-    initTimeoutMs: tuning.initTimeoutMs,
-  }
-  const open = new Set([...settings.servers.values()].filter((spec) => spec.enabled).map((spec) => spec.name))
-  const { promise: settled, resolve } = Promise.withResolvers<void>()
-  const checkSettled = () => {
-    const { servers } = hub.insight.settings()
-    for (const name of open) if (!servers.get(name)?.enabled) open.delete(name)
-    if (open.size === 0) resolve()
-  }
-  const hub = new Hub({
-    settings,
-    store: listingStore(cache),
+  opening: AsyncDisposableStack,
+): Promise<Parts> {
+  const { host, dataDir, settingsPath, settingsOptional, environment } = options
+  const { clock, random, log, redactor } = deps
+  const loopback = isLoopback(host)
+  const keyring = new Keyring({ openWithoutKeys: loopback, stored: true, clock })
+  const hasStoredKeys = () => keyring.keys.some(({ origin }) => origin === 'api')
+  let hasUsers = false
+  const guard = new Guard(host, () => hasUsers || hasStoredKeys())
+  const state = await openState(
+    { dataDir, settingsPath, settingsOptional, environment, waitMs: WAIT_FOR_DATABASE_MS },
+    { clock, random, log, validate: ({ settings }) => guard.check(settings) },
+  )
+  opening.defer(() => state.storage.close())
+
+  let current: CheckedSettings | undefined
+  let hub: Hub | undefined
+  const people = new People({
+    storage: state.storage,
+    keyring,
+    sessionSecret: (await state.secrets.get('SESSION_SECRET')).value,
+    adminPassword: environment['ADMIN_PASSWORD'] || undefined,
+    readOnly: isSwitchedOn(environment['READ_ONLY'] ?? environment['READONLY']),
+    ownOrigins: new Set([...options.allowedOrigins, ...originOf(environment['FRONTEND_BASE_URL'])]),
+    behindProxy: trustedProxies(environment) > 0,
     clock,
     random,
     log,
-    tuning,
-    originPolicy: originPolicy(options, loopback),
-    openWithoutKeys: loopback,
-    factory: (spec) => upstreamFactory(spec, drivers),
-    onServerState: (server) => {
-      const down = hub.insight.report(server)?.state.kind === 'failed'
-      if (down || hub.insight.freshness(server) === 'fresh') open.delete(server)
-      checkSettled()
-    },
+    bearerHeader: () => current?.settings.bearerHeader ?? 'Authorization',
+    accessChanged: () => hub?.accessChanged(),
   })
-  checkSettled()
-  return { hub, cache, guardian, settled, checkSettled }
-}
+  opening.defer(() => people.close())
+  await people.keys.start()
+  hasUsers = Boolean(environment['ADMIN_PASSWORD']) || !(await people.users.isEmpty())
 
-function originPolicy(options: StandaloneOptions, loopback: boolean): OriginPolicy {
-  const named = options.allowedHosts.map((host) => host.toLowerCase())
-  const known = loopback || named.length > 0
-  return {
-    hosts: known ? new Set([...LOOPBACK_NAMES, hostHeaderOf(options.host), ...named]) : undefined,
-    origins: new Set(options.allowedOrigins),
+  const tasks = new TaskGroup(log)
+  opening.defer(() => tasks.close())
+  const migration = migrationOf(state, { declared: people.declared, environment, clock, log })
+  const inForce = new SettingsInForce({
+    home: state.home,
+    checker: state.checker,
+    clock,
+    log,
+    onChange: (next) => apply(next),
+  })
+  const first = await inForce.start()
+  for (const warning of first.warnings) log.warn({}, warning)
+  await people.declared.reconcile(first.settings.users)
+  const setup = await people.setup.begin()
+  hasUsers ||= setup.kind !== 'link'
+
+  const node = await nodeId(dataDir, random)
+  const activity = new ActivityLog({
+    store: state.storage.activity,
+    redactor,
+    dataDir,
+    node,
+    environment,
+    clock,
+    random,
+    log,
+    rules: () => (current ?? first).settings.activity,
+  })
+  opening.defer(() => activity.close())
+
+  const addresses = new ClientAddresses(trustedProxies(environment))
+  const page = setupPage()
+  let api: Api | undefined
+  const serving = new Serving({
+    settings: first.settings,
+    dataDir,
+    environment,
+    tuning: { ...DEFAULT_TUNING, ...options.tuning },
+    originPolicy: originPolicy(options),
+    keyring,
+    callLog: deps.callLog ?? activity.calls,
+    trustedProxies: trustedProxies(environment),
+    clock,
+    random,
+    log,
+    other: (request, response) => (isPage(request) ? page(response) : api?.handle(request, response)),
+  })
+  opening.defer(() => serving.close())
+  hub = serving.hub
+  const settings = new SettingsService({
+    home: state.home,
+    revisions: state.storage.revisions,
+    checker: state.checker,
+    inForce,
+    box: state.box,
+    variables: environment,
+    clock,
+  })
+  const ids = new RecordIds(clock, random)
+  api = await createApi({
+    services: servicesOf({ ...state, hub, people, settings, inForce, logs: deps.logs, node }),
+    hub: hub.insight,
+    recorder: activity.recorder,
+    clock,
+    random,
+    log,
+    uuid: () => ids.next(),
+    clientIp: (request) => addresses.of(request).ip,
+  })
+  opening.defer(() => api.close())
+  note(first)
+
+  function note(next: CheckedSettings): void {
+    current = next
+    redactor.setSecrets(secretsOf(next))
+    guard.passed(next.settings)
+    people.keys.declared()
   }
-}
 
-/** An address as it stands in a Host header: IPv6 in brackets (RFC 3986 §3.2.2). */
-function hostHeaderOf(host: string): string {
-  return (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host).toLowerCase()
-}
-
-/** Listings under the name of their server, valid as long as it is started or reached in the same way. */
-function listingStore(cache: JsonCache): ListingStore {
-  const fingerprint = ({ transport }: ServerSpec) =>
-    JSON.stringify(transport.kind === 'stdio' ? [transport.command, transport.args] : [transport.url])
-  return {
-    load: async (spec) => readListing(await cache.load(spec.name, fingerprint(spec))),
-    save: (spec, listing) => cache.save(spec.name, fingerprint(spec), listing),
-  }
-}
-
-interface SettingsSource {
-  readonly file: SettingsFile
-  readonly text: string
-  readonly example: boolean
-}
-
-async function loadSettings(options: StandaloneOptions, clock: Clock): Promise<SettingsSource> {
-  const file = new SettingsFile(options.settingsPath, clock)
-  try {
-    return { file, text: await file.read(), example: false }
-  } catch (error) {
-    if (!isMissing(error) || !options.settingsOptional) throw error
-    return { file, text: await exampleSettings(options.dataDir), example: true }
-  }
-}
-
-/** Puts changed settings into force, or says why the last good ones stay. One change at a time. */
-class Reload {
-  readonly #options: StandaloneOptions
-  readonly #parts: HubParts
-  readonly #log: Logger
-  #example: boolean
-  /** Whether keys have guarded the endpoints since the start. */
-  #guarded: boolean
-
-  constructor(
-    options: StandaloneOptions,
-    parts: HubParts,
-    log: Logger,
-    { settings, example }: { settings: HubSettings; example: boolean },
-  ) {
-    this.#options = options
-    this.#parts = parts
-    this.#log = log
-    this.#example = example
-    this.#guarded = isGuarded(settings)
+  async function apply(next: CheckedSettings): Promise<void> {
+    note(next)
+    await serving.hub.apply(next.settings)
+    people.keys.declared()
+    serving.checkSettled()
+    tasks.run('users of the settings', (signal) => reconcileUsers(people, next.settings, { clock, signal }))
+    if (state.dualWrite) await migration.mirror(next.document)
   }
 
-  /** Never rejects. */
-  async take(change: SettingsChange): Promise<void> {
-    // As long as the example is served there need not be a file.
-    if (this.#example && 'error' in change) return
+  const server = createServer((request, response) => serving.hub.handle(request, response))
+  server.on('clientError', refuseConnection)
+  // Clients keep connections between calls; closing them early would make calls fail that race with it.
+  server.keepAliveTimeout = 75_000
+  return { server, serving, keyring, inForce, activity, tasks, clock, example: state.example, setup }
+}
+
+/** Again and again while the database is away: the settings are in force already. */
+async function reconcileUsers(
+  people: People,
+  { users }: HubSettings,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  while (!signal.aborted) {
     try {
-      if ('error' in change) throw change.error
-      await this.#apply(change.text)
+      return await people.declared.reconcile(users)
     } catch (error) {
-      const { message, cure } = toHubError(error)
-      const what = `the changed settings are not used, the last good ones stay in force: ${message}`
-      this.#log.error({ cure }, what)
+      if (toHubError(error).code !== 'storage.unavailable') throw error
+      await sleep(clock, RECONCILE_RETRY_MS, signal)
     }
   }
-
-  async #apply(text: string): Promise<void> {
-    const { host, settingsPath, environment } = this.#options
-    const { settings, warnings } = interpretSettings(text, settingsPath, environment, 'refused')
-    if (!isLoopback(host)) requireKeys(host, settings)
-    else if (this.#guarded) requireGuard(settings)
-    for (const warning of warnings) this.#log.warn({}, warning)
-    this.#example = false
-    this.#guarded ||= isGuarded(settings)
-    await this.#parts.hub.apply(settings)
-    this.#parts.checkSettled()
-    this.#log.info({ servers: settings.servers.size }, 'the changed settings are in force')
-  }
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+function isPage(request: IncomingMessage): boolean {
+  return /^\/setup(\?|$)/.test(request.url ?? '')
 }
 
-function isGuarded(settings: HubSettings): boolean {
-  return settings.keys.length > 0 && settings.bearerAuth
+function isSwitchedOn(text: string | undefined): boolean {
+  return /^(true|1|yes|on)$/i.test(text?.trim() ?? '')
 }
 
-/** Where keys have guarded the endpoints, a file that lost them is an accident more often than a wish. */
-function requireGuard(settings: HubSettings): void {
-  if (settings.keys.length > 0 || !settings.bearerAuth) return
+/** `TRUST_PROXY`: how many proxies stand before the hub; `true` is one. */
+function trustedProxies(environment: Environment): number {
+  const text = environment['TRUST_PROXY']?.trim() ?? ''
+  if (/^\d{1,2}$/.test(text)) return Number(text)
+  return isSwitchedOn(text) ? 1 : 0
+}
+
+/** @throws HubError `settings.invalid` */
+function originOf(url: string | undefined): string[] {
+  if (!url) return []
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return [new URL(url).origin]
   throw new HubError(
     'settings.invalid',
-    'Without the last key every server would be open to every program on this machine.',
+    `FRONTEND_BASE_URL: ${JSON.stringify(url)} is no http or https URL.`,
     {
-      cure: 'If that is wanted, set "enableBearerAuth" to false in systemConfig.routing, or restart the hub.',
+      cure: 'Give the URL at which people reach the hub, such as https://hub.example.com.',
     },
   )
-}
-
-function requireKeys(host: string, settings: HubSettings): void {
-  if (isGuarded(settings)) return
-  throw new HubError(
-    'settings.invalid',
-    `Listening on ${host} would open every server to the network: there is no key.`,
-    {
-      cure:
-        settings.keys.length > 0
-          ? 'Remove "enableBearerAuth": false from systemConfig.routing, or listen on 127.0.0.1.'
-          : 'Add a key to "bearerKeys" in the settings, or listen on 127.0.0.1.',
-    },
-  )
-}
-
-function listen(server: Server, { host, port }: StandaloneOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message
-      reject(
-        new HubError('internal', `The hub cannot listen on ${host}:${port}: ${why}.`, {
-          cause,
-          cure: 'Choose another port with PORT or --port.',
-        }),
-      )
-    })
-    server.listen(port, host, () => resolve())
-  })
 }

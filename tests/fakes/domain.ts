@@ -1,3 +1,4 @@
+import { DEFAULT_ACTIVITY_RULES } from '../../src/domain/activity.ts'
 import type {
   CallLimits,
   GroupMember,
@@ -7,6 +8,7 @@ import type {
   Overrides,
   ServerSpec,
 } from '../../src/domain/server-spec.ts'
+import { FOR_EVERYBODY } from '../../src/domain/visibility.ts'
 import type { Item, Listing } from '../../src/gateway/catalog/listing.ts'
 import type { Capabilities, ServerHello } from '../../src/mcp/methods.ts'
 
@@ -24,6 +26,7 @@ export function serverSpec(name: string, parts: Partial<ServerSpec> = {}): Serve
     name,
     enabled: true,
     description: undefined,
+    ...FOR_EVERYBODY,
     transport: { kind: 'stdio', command: name, args: [], env: {}, cwd: undefined },
     isolation: 'shared',
     startOnDemand: false,
@@ -50,6 +53,7 @@ export function group(name: string, ...members: (string | (Partial<GroupMember> 
   return {
     id: `id-of-${name}`,
     name,
+    ...FOR_EVERYBODY,
     members: members.map((member) => ({
       alias: undefined,
       tools: 'all' as const,
@@ -68,12 +72,14 @@ export function hubSettings(
     servers: new Map(servers.map((spec) => [spec.name, spec])),
     groups: [],
     keys: [],
+    users: [],
     bearerAuth: true,
     bearerHeader: 'Authorization',
     nameSeparator: '-',
     globalEndpoint: true,
     groupsByName: true,
     bodyLimitBytes: 4 * 1024 * 1024,
+    activity: DEFAULT_ACTIVITY_RULES,
     sessionTimeoutMs: 3_600_000,
     ...parts,
   }

@@ -1,6 +1,12 @@
 import { ALL, type EndpointName } from '../../src/domain/endpoint.ts'
 import { ANONYMOUS, type Principal } from '../../src/domain/principal.ts'
-import { InFlight, type Reply, Session, type SessionStream } from '../../src/gateway/sessions/session.ts'
+import {
+  InFlight,
+  type Outcome,
+  type Reply,
+  Session,
+  type SessionStream,
+} from '../../src/gateway/sessions/session.ts'
 import { LATEST_2025 } from '../../src/mcp/eras.ts'
 import type { Capabilities } from '../../src/mcp/methods.ts'
 
@@ -76,10 +82,14 @@ export function makeSession(id: string, parts: SessionParts = {}): FakeSession {
       clientInfo: { name: 'test', version: '1.0.0' },
       capabilities: parts.capabilities ?? {},
     },
+    client: { ip: '127.0.0.1', userAgent: 'test/1.0' },
     stream: new FakeStream(),
     now: parts.now ?? 0,
   }) as FakeSession
 }
+
+/** A server's answer like any other. */
+export const ANSWERED: Outcome = { kind: 'result', id: 1, result: {}, body: Buffer.from('{}') }
 
 export type FakeInFlight = InFlight & { readonly reply: FakeReply }
 

@@ -2,9 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Standalone, type StandaloneOptions } from '../../src/compose/standalone.ts'
+import type { CallLog } from '../../src/gateway/dispatch/call-log.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { Logger } from '../../src/kernel/logger.ts'
 import { systemRandom } from '../../src/kernel/random.ts'
+import { LogLines } from '../../src/observability/log-lines.ts'
+import { Redactor } from '../../src/observability/redaction.ts'
 import { recordingLogger } from './recording-logger.ts'
 
 /** A settings document as a user would write it. */
@@ -36,6 +39,7 @@ export type HubSetup = Partial<
   /** Reuses the folder of an earlier hub: a second start. */
   readonly folder?: string
   readonly log?: Logger
+  readonly callLog?: CallLog
 }
 
 /** Starts a hub in this process on a free port, with a folder of its own. Waits until its servers have settled. */
@@ -58,7 +62,14 @@ export async function startHub(settings: Settings, setup: HubSetup = {}): Promis
       environment: setup.environment ?? { PATH: process.env['PATH'], HOME: process.env['HOME'] },
       ...(setup.tuning ? { tuning: setup.tuning } : {}),
     },
-    { clock: systemClock, random: systemRandom, log: setup.log ?? logger },
+    {
+      clock: systemClock,
+      random: systemRandom,
+      log: setup.log ?? logger,
+      redactor: new Redactor(),
+      logs: new LogLines(),
+      ...(setup.callLog ? { callLog: setup.callLog } : {}),
+    },
   )
   await standalone.settled
   const stop = () => standalone.stop(0)

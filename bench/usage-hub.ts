@@ -1,0 +1,118 @@
+/** A hub whose recording can be switched: a line on stdin is `off`, `calls` (its calls are recorded) or a number (so many records a second come on
+ *  top). A line on stdout says what came of it, as soon as nothing of the mode before is left to be written. */
+
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { ActivityLog } from '../src/compose/activity.ts'
+import { Standalone } from '../src/compose/standalone.ts'
+import { DEFAULT_ACTIVITY_RULES } from '../src/domain/activity.ts'
+import { systemClock } from '../src/kernel/clock.ts'
+import { createLogger } from '../src/kernel/logger.ts'
+import { systemRandom } from '../src/kernel/random.ts'
+import { LogLines } from '../src/observability/log-lines.ts'
+import { Redactor } from '../src/observability/redaction.ts'
+import { readTargets } from '../src/state/storage/dsn.ts'
+import { Storage } from '../src/state/storage/storage.ts'
+
+export type UsageCounts = { fed: number; written: number; lost: number; cpuMainMs: number; mode: string }
+
+const feedEveryMs = 10
+const [folder = '', settingsPath = ''] = process.argv.slice(2)
+const log = createLogger('warn', process.stderr)
+const parts = { clock: systemClock, random: systemRandom, log }
+const storage = await Storage.open(readTargets({}, folder), parts)
+const redactor = new Redactor()
+redactor.setSecrets(Array.from({ length: 50 }, (_, n) => `secret-of-server-${n}-${systemRandom.id(96)}`))
+const activity = new ActivityLog({
+  store: storage.activity,
+  redactor,
+  dataDir: join(folder, 'data'),
+  node: 'bench',
+  environment: {},
+  rules: () => DEFAULT_ACTIVITY_RULES,
+  ...parts,
+})
+activity.start()
+
+let mode = 'off'
+let fed = 0
+const hub = await Standalone.start(
+  {
+    host: '127.0.0.1',
+    port: 0,
+    dataDir: join(folder, 'data'),
+    settingsPath,
+    settingsOptional: false,
+    allowedHosts: [],
+    allowedOrigins: [],
+    environment: process.env,
+  },
+  {
+    ...parts,
+    redactor,
+    logs: new LogLines(),
+    callLog: {
+      keepsArguments: () => activity.calls.keepsArguments(),
+      finished: (call) => {
+        if (mode === 'off') return
+        fed += 1
+        activity.calls.finished(call)
+      },
+    },
+  },
+)
+await hub.settled
+
+/** Records like those of fifty users with twenty servers, each made anew as a call makes it. */
+function feed(count: number): void {
+  const timestamp = Date.now()
+  for (let n = 0; n < count; n++, fed++)
+    activity.recorder.usage({
+      timestamp,
+      username: `user-${fed % 50}`,
+      keyId: `key-${fed % 50}`,
+      server: `server-${fed % 20}`,
+      tool: `tool-${fed % 30}`,
+      success: true,
+      durationMs: 12,
+      error: undefined,
+      arguments: undefined,
+      argumentsBytes: 0,
+      ip: '127.0.0.1',
+      userAgent: 'bench-client/1.0 (linux)',
+      sessionId: `session-of-the-bench-${fed % 100}`,
+    })
+}
+
+let owed = 0
+let last = performance.now()
+setInterval(() => {
+  const now = performance.now()
+  const rate = Number(mode) || 0
+  owed += ((now - last) / 1000) * rate
+  last = now
+  feed(Math.floor(owed))
+  owed -= Math.floor(owed)
+}, feedEveryMs)
+
+process.stdout.write(`listening http://127.0.0.1:${hub.port}/mcp/minimal\n`)
+for await (const line of createInterface({ input: process.stdin })) {
+  mode = line
+  owed = 0
+  // A rate goes on; the other modes begin when the rest of the mode before is written.
+  if (!Number(mode)) await activity.recorder.flush()
+  const { written, dropped, rejected, spooled } = activity.recorder.status()
+  const { user, system } = process.threadCpuUsage()
+  const counts: UsageCounts = {
+    mode,
+    fed,
+    written,
+    lost: dropped + rejected + spooled,
+    cpuMainMs: (user + system) / 1000,
+  }
+  process.stdout.write(`${JSON.stringify(counts)}\n`)
+}
+await hub.stop(0)
+await activity.close()
+await storage.close()
+process.exit(0)

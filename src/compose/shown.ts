@@ -1,0 +1,21 @@
+import type { HubSettings } from '../domain/server-spec.ts'
+
+/** Whether clients see something else under `b` than under `a`. */
+export function shownDiffers(a: HubSettings, b: HubSettings): boolean {
+  return essence(a) !== essence(b)
+}
+
+/** What of the settings decides what clients see. */
+function essence(settings: HubSettings): string {
+  const plain = (_key: string, value: unknown) =>
+    value instanceof Map || value instanceof Set ? [...value] : value
+  const servers = [...settings.servers.values()].map(
+    ({ name, enabled, overrides, owner, visibility, sharedWithUsers }) => ({
+      name,
+      enabled,
+      overrides,
+      sharing: [owner, visibility, sharedWithUsers],
+    }),
+  )
+  return JSON.stringify([servers, settings.groups, settings.nameSeparator], plain)
+}
