@@ -67,7 +67,9 @@ describe('bearer keys', () => {
         })
         expect(`${method} ${path} ${answer.status}`).toBe(`${method} ${path} 401`)
         expect(answer.headers['www-authenticate']).toMatch(/^Bearer /)
-        expect(answer.json?.error?.message).toMatch(/key/)
+        // MCP endpoints answer in JSON-RPC, the management API in its envelope.
+        const { json } = answer as { json: { error?: { message: string }; message?: string } }
+        expect(json.error?.message ?? json.message).toMatch(/key/)
       }
     }
     expect((await raw(`${hub.url}/health`, { method: 'GET' })).status).toBe(200)

@@ -65,6 +65,7 @@ export class SettingsFileStore {
 
   /** @throws HubError `settings.unreadable`, or `settings.invalid` for a file that does not parse */
   async read(): Promise<StoredFile> {
+    if (await isAbsent(this.path)) return MISSING.stored
     return (await this.#load(await this.#target())).stored
   }
 
@@ -299,6 +300,17 @@ export function changedMeanwhile(source: string): HubError {
 
 export function etagOf(content: string | Buffer): string {
   return createHash('sha256').update(content).digest('hex')
+}
+
+/** Whether there is no such file, and perhaps not even its folder. */
+async function isAbsent(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return false
+  } catch (error) {
+    // What is there and cannot be looked at shows when it is read.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
 }
 
 function isEdits(change: readonly SettingsEdit[] | Document): change is readonly SettingsEdit[] {
