@@ -1,11 +1,18 @@
+import { secretFolders } from '../compose/state.ts'
 import type { HubSettings } from '../domain/server-spec.ts'
 import { isMissing, readSettingsFile } from '../state/settings/file-source.ts'
-import { interpretSettings } from '../state/settings/interpret.ts'
+import { type InterpretOptions, interpretSettings } from '../state/settings/interpret.ts'
+import { secretFileReader } from '../state/settings/secret-files.ts'
 import type { HubOptions } from './options.ts'
 import type { Output } from './output.ts'
 import type { Texts } from './texts.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+/** Whether the settings are right can be told without opening what is sealed in them. */
+function unopened(environment: Environment): InterpretOptions {
+  return { openSecret: (sealed) => sealed, readFile: secretFileReader(secretFolders(environment)) }
+}
 
 /** Checks a settings file; throws HubError where it is wrong. */
 export async function validateConfig(
@@ -15,7 +22,7 @@ export async function validateConfig(
   texts: Texts,
 ): Promise<void> {
   const text = await readSettingsFile(path)
-  const { settings, warnings } = interpretSettings(text, path, environment)
+  const { settings, warnings } = interpretSettings(text, path, environment, unopened(environment))
   for (const warning of warnings) output.talk(warning)
   output.talk(texts.valid(path, settings.servers.size, settings.groups.length))
 }
@@ -70,7 +77,7 @@ async function settingsRows(options: HubOptions, environment: Environment): Prom
     throw error
   })
   if (text === undefined) return [{ key: 'mcpServers', value: 'bundled example', origin: 'default' }]
-  const { settings } = interpretSettings(text, path, environment)
+  const { settings } = interpretSettings(text, path, environment, unopened(environment))
   const defaults = interpretSettings('{}', path, {}).settings
   const plain = [
     'nameSeparator',

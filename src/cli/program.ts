@@ -4,15 +4,26 @@ import { type HubErrorCode, toHubError } from '../domain/errors.ts'
 import { LOG_LEVELS } from '../kernel/logger.ts'
 import { VERSION } from '../kernel/version.ts'
 import { showConfig, validateConfig } from './config.ts'
+import {
+  backup,
+  type DataContext,
+  exportConfig,
+  migrate,
+  restore,
+  rollbackMigration,
+  rotateSecrets,
+} from './data.ts'
 import { type Flags, readOptions } from './options.ts'
 import type { Output } from './output.ts'
 import { serve } from './serve.ts'
 import { type Texts, textsFor } from './texts.ts'
 
-/** 0 fine, 1 wrong use or unexpected, 78 (EX_CONFIG) settings that cannot be used. */
+/** 0 fine, 1 wrong use or unexpected, 4 nobody there, 78 (EX_CONFIG) settings that cannot be used. */
 const EXIT_BY_CODE: Partial<Record<HubErrorCode, number>> = {
   'settings.invalid': 78,
   'settings.unreadable': 78,
+  'secret.unreadable': 78,
+  'storage.unavailable': 4,
 }
 
 export interface CliContext {
@@ -82,8 +93,58 @@ function buildProgram(context: CliContext, setExit: (code: number) => void): Com
       const shape = { origin: flags.origin, format: flags.output }
       await showConfig(readOptions(flags, environment), environment, output, shape)
     })
+  addDataCommands(program, config, context, texts)
   tab(program, { completionCommandName: 'completion' })
   return program
+}
+
+/** Commands that work on what the hub remembers, with the hub running or not. */
+function addDataCommands(program: Command, config: Command, context: CliContext, texts: Texts): void {
+  const { argv, environment, output } = context
+  const prepared = (flags: Flags): DataContext => {
+    const options = readOptions(flags, environment)
+    return { options, environment, output, texts, json: argv.includes('--json') }
+  }
+  withDataFlags(config.command('export').description(texts.configExport), texts)
+    .addOption(
+      new Option('--secrets <how>', texts.optionSecrets)
+        .choices(['masked', 'sealed', 'open'])
+        .default('masked'),
+    )
+    .action((flags: Flags & { secrets: 'masked' | 'sealed' | 'open' }) =>
+      exportConfig(prepared(flags), flags.secrets),
+    )
+  const migration = withDataFlags(program.command('migrate').description(texts.migrate), texts)
+    .option('--from <store>', texts.optionFrom, 'file')
+    .option('--to <store>', texts.optionTo, 'database')
+    .option('--dual-write', texts.optionDualWrite, false)
+    .action((flags: Flags & { from: string; to: string; dualWrite: boolean }) =>
+      migrate(prepared(flags), flags),
+    )
+  withDataFlags(migration.command('rollback').description(texts.migrateRollback), texts).action(
+    (_flags, command: Command) => rollbackMigration(prepared(command.optsWithGlobals())),
+  )
+  withDataFlags(program.command('backup').description(texts.backup), texts)
+    .argument('<file>', texts.argumentBackup)
+    .option('--without-secrets', texts.optionWithoutSecrets, false)
+    .action((file: string, flags: Flags & { withoutSecrets: boolean }) =>
+      backup(prepared(flags), file, !flags.withoutSecrets),
+    )
+  withDataFlags(program.command('restore').description(texts.restore), texts)
+    .argument('<file>', texts.argumentBackup)
+    .option('--yes', texts.optionYes, false)
+    .action((file: string, flags: Flags & { yes: boolean }) => restore(prepared(flags), file, flags.yes))
+  const secrets = program.command('secrets').description(texts.secrets)
+  withDataFlags(secrets.command('rotate').description(texts.secretsRotate), texts).action((flags: Flags) =>
+    rotateSecrets(prepared(flags)),
+  )
+}
+
+function withDataFlags(command: Command, texts: Texts): Command {
+  return command
+    .option('-d, --data-dir <folder>', texts.optionDataDir)
+    .option('-s, --settings <file>', texts.optionSettings)
+    .addOption(new Option('-l, --log-level <level>', texts.optionLogLevel).choices(LOG_LEVELS))
 }
 
 function withHubFlags(command: Command, texts: Texts): Command {
@@ -102,6 +163,8 @@ ${texts.examples}
   flotilla serve --port 3100 --settings ./mcp_settings.json
   flotilla config validate
   flotilla config show --origin
+  flotilla backup ./flotilla.backup
+  flotilla migrate --from file --to database --dual-write
   source <(flotilla completion bash)`
 }
 

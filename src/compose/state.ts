@@ -100,7 +100,7 @@ function firstChoice(main: DatabaseTarget, hasFile: boolean): StoreInForce {
 }
 
 /** Where `${file:…}` in the settings may read: where Docker and Kubernetes mount secrets, and folders that the operator names. */
-function secretFolders(environment: Environment): readonly string[] {
+export function secretFolders(environment: Environment): readonly string[] {
   const named = (environment['SECRET_FILE_DIRS'] ?? '').split(':').filter((folder) => folder !== '')
   return ['/run/secrets', '/var/run/secrets', ...named]
 }
