@@ -31,16 +31,24 @@ export interface Reach {
   readonly host: string
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
+  /** Where people reach the hub, if that is not its own address: `FRONTEND_BASE_URL`. */
+  readonly publicUrl?: URL | undefined
 }
 
 /** Under which names the hub may be called, and from which pages. */
-export function originPolicy({ host, allowedHosts, allowedOrigins }: Reach): OriginPolicy {
+export function originPolicy({ host, allowedHosts, allowedOrigins, publicUrl }: Reach): OriginPolicy {
   const named = allowedHosts.map((name) => name.toLowerCase())
   const known = isLoopback(host) || named.length > 0
   return {
-    hosts: known ? new Set([...LOOPBACK_NAMES, hostHeaderOf(host), ...named]) : undefined,
-    origins: new Set(allowedOrigins),
+    hosts: known
+      ? new Set([...LOOPBACK_NAMES, hostHeaderOf(host), ...named, ...own(publicUrl?.hostname)])
+      : undefined,
+    origins: new Set([...allowedOrigins, ...own(publicUrl?.origin)]),
   }
+}
+
+function own(name: string | undefined): string[] {
+  return name === undefined ? [] : [name]
 }
 
 /** An address as it stands in a Host header: IPv6 in brackets (RFC 3986 §3.2.2). */

@@ -6,7 +6,7 @@ import { Keys } from '../access/keys.ts'
 import { LoginLimiter } from '../access/login-limiter.ts'
 import { Logins } from '../access/logins.ts'
 import { Passwords } from '../access/passwords.ts'
-import { Setup, type SetupOutcome } from '../access/setup.ts'
+import { Setup } from '../access/setup.ts'
 import { Users } from '../access/users.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
@@ -86,13 +86,15 @@ export class People {
     })
   }
 
-  /** Reads the keys, and finds out whether there is an admin yet. */
-  async start(): Promise<SetupOutcome> {
+  /** Reads the keys, and again whenever somebody has changed keys or users: another node, or a command. */
+  async start(): Promise<void> {
     const { changes } = this.#storage
     changes.on('keys', () => this.keys.reload())
-    changes.on('users', () => this.keys.reload())
+    changes.on('users', () => {
+      this.logins.forgetAll()
+      return this.keys.reload()
+    })
     await this.keys.start()
-    return this.setup.begin()
   }
 
   async close(): Promise<void> {

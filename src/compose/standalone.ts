@@ -168,6 +168,7 @@ async function open(
   const { host, dataDir, settingsPath, settingsOptional, environment } = options
   const { clock, random, log, redactor } = deps
   const loopback = isLoopback(host)
+  const publicUrl = readPublicUrl(environment['FRONTEND_BASE_URL'])
   const keyring = new Keyring({ openWithoutKeys: loopback, stored: true, clock })
   const hasStoredKeys = () => keyring.keys.some(({ origin }) => origin === 'api')
   let hasUsers = false
@@ -186,7 +187,7 @@ async function open(
     sessionSecret: (await state.secrets.get('SESSION_SECRET')).value,
     adminPassword: environment['ADMIN_PASSWORD'] || undefined,
     readOnly: isSwitchedOn(environment['READ_ONLY'] ?? environment['READONLY']),
-    ownOrigins: new Set([...options.allowedOrigins, ...originOf(environment['FRONTEND_BASE_URL'])]),
+    ownOrigins: new Set([...options.allowedOrigins, ...(publicUrl ? [publicUrl.origin] : [])]),
     behindProxy: trustedProxies(environment) > 0,
     clock,
     random,
@@ -195,7 +196,7 @@ async function open(
     accessChanged: () => hub?.accessChanged(),
   })
   opening.defer(() => people.close())
-  await people.keys.start()
+  await people.start()
   hasUsers = Boolean(environment['ADMIN_PASSWORD']) || !(await people.users.isEmpty())
 
   const tasks = new TaskGroup(log)
@@ -236,7 +237,7 @@ async function open(
     dataDir,
     environment,
     tuning: { ...DEFAULT_TUNING, ...options.tuning },
-    originPolicy: originPolicy(options),
+    originPolicy: originPolicy({ ...options, publicUrl }),
     keyring,
     callLog: deps.callLog ?? activity.calls,
     trustedProxies: trustedProxies(environment),
@@ -325,9 +326,9 @@ function trustedProxies(environment: Environment): number {
 }
 
 /** @throws HubError `settings.invalid` */
-function originOf(url: string | undefined): string[] {
-  if (!url) return []
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return [new URL(url).origin]
+function readPublicUrl(url: string | undefined): URL | undefined {
+  if (!url) return undefined
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return new URL(url)
   throw new HubError(
     'settings.invalid',
     `FRONTEND_BASE_URL: ${JSON.stringify(url)} is no http or https URL.`,
