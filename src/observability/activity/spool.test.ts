@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -137,13 +137,16 @@ describe('the spool', () => {
     expect(await takeAll(spool)).toEqual(['id-1'])
   })
 
-  test.skipIf(process.getuid?.() === 0)('that cannot be read stays as it is', async () => {
+  test('that cannot be read stays as it is', async () => {
     const { spool } = make()
     await spool.add(usages(0, 1))
     const file = join(folder, 'spool', String(spool.oldest?.file))
-    await chmod(file, 0o000)
+    // Not even root can read a folder as a file.
+    await rename(file, `${file}.aside`)
+    await mkdir(file)
     await expect(takeAll(spool)).rejects.toThrow()
-    await chmod(file, 0o600)
+    await rmdir(file)
+    await rename(`${file}.aside`, file)
     expect(await takeAll(spool)).toEqual(['id-0'])
   })
 })
