@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Identity, Permission } from '../access/permissions.ts'
-import type { KeyRecord, RestAccess, UserRecord, UserRole } from '../domain/accounts.ts'
-import type { AccessRecord, AuditRecord, Page, UsageRecord } from '../domain/activity.ts'
+import type { UserChanges, UserInput, UserView } from '../access/users.ts'
+import type { KeyRecord, RestAccess, UserRole } from '../domain/accounts.ts'
+import type { AccessRecord, AuditRecord } from '../domain/activity.ts'
 import type { KeyGrant } from '../domain/key-scope.ts'
 import type {
   ChangeReason,
@@ -9,12 +10,7 @@ import type {
   RevisionSummary,
   SettingsEdit,
 } from '../domain/settings-revision.ts'
-import type {
-  ActivityFilter,
-  PageRequest,
-  UsageAggregate,
-  UsageDimension,
-} from '../observability/activity/ports.ts'
+import type { ActivityFilter, ActivityStore } from '../observability/activity/ports.ts'
 
 /** What the management API needs of the rest of the hub: one small interface for each resource. */
 export interface Services {
@@ -140,25 +136,6 @@ export interface SecretsPort {
   restore(edited: SettingsDocument, stored: SettingsDocument): SettingsDocument
 }
 
-/** A user as others may see it: never with a hash. */
-export type UserView = Omit<UserRecord, 'passwordHash' | 'declaredHash'>
-
-export interface UserInput {
-  readonly username: string
-  readonly password: string
-  readonly role: UserRole
-  readonly email: string | undefined
-  readonly fullName: string | undefined
-}
-
-export interface UserChanges {
-  readonly password?: string
-  readonly role?: UserRole
-  readonly status?: 'active' | 'disabled'
-  readonly email?: string | undefined
-  readonly fullName?: string | undefined
-}
-
 export interface UsersPort {
   list(): Promise<readonly UserView[]>
   find(username: string): Promise<UserView | undefined>
@@ -230,18 +207,7 @@ export interface LoginsPort {
   }): Promise<LoginGrant>
 }
 
-export interface ActivityPort {
-  usage(filter: ActivityFilter, page: PageRequest): Promise<Page<UsageRecord>>
-  access(
-    filter: Pick<ActivityFilter, 'from' | 'to' | 'username'>,
-    page: PageRequest,
-  ): Promise<Page<AccessRecord>>
-  audit(filter: Pick<ActivityFilter, 'from' | 'to'>, page: PageRequest): Promise<Page<AuditRecord>>
-  aggregate(
-    filter: ActivityFilter,
-    by: readonly UsageDimension[],
-    limit: number,
-  ): Promise<readonly UsageAggregate[]>
+export interface ActivityPort extends Pick<ActivityStore, 'usage' | 'access' | 'audit' | 'aggregate'> {
   /** All of it, newest first, as text in pieces. */
   exportUsage(filter: ActivityFilter, format: ExportFormat): AsyncIterable<string>
   exportAccess(

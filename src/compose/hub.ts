@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Keyring } from '../access/keyring.ts'
 import type { OriginPolicy } from '../access/origin.ts'
+import type { ConnectReport } from '../api/ports.ts'
 import type { HubInsight } from '../api/server-views.ts'
 import { type HubError, toHubError } from '../domain/errors.ts'
 import type { Principal } from '../domain/principal.ts'
@@ -36,7 +37,7 @@ import { NOTIFICATION } from '../mcp/methods.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
 import { InternedIdentities } from './interned.ts'
 import { shownDiffers } from './shown.ts'
-import { type TrialReport, tryServer } from './try-server.ts'
+import { tryServer } from './try-server.ts'
 
 export interface HubTuning {
   readonly startConcurrency: number
@@ -230,7 +231,7 @@ export class Hub {
   }
 
   /** Whether a server works, and what it offers: see `tryServer`. */
-  try(spec: ServerSpec, signal: AbortSignal): Promise<TrialReport> {
+  try(spec: ServerSpec, signal: AbortSignal): Promise<ConnectReport> {
     const { clock } = this.#deps
     return tryServer(this.#deps.factory(spec), spec, { identity: SHARED_IDENTITY, clock, signal })
   }

@@ -1,18 +1,10 @@
+import type { ConnectReport } from '../api/ports.ts'
 import { HubError } from '../domain/errors.ts'
 import type { ServerSpec } from '../domain/server-spec.ts'
 import { readLists } from '../gateway/catalog/read-lists.ts'
 import { refuse } from '../gateway/dispatch/asks.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
-
-export interface TrialReport {
-  readonly serverInfo: Readonly<Record<string, unknown>>
-  readonly protocolVersion: string
-  readonly tools: number
-  readonly prompts: number
-  readonly resources: number
-  readonly durationMs: number
-}
 
 /** How long a server may take to start and show its lists, ms: npx may have to download it first. */
 const TRIAL_MS = 120_000
@@ -25,7 +17,7 @@ export async function tryServer(
   factory: UpstreamFactory,
   spec: ServerSpec,
   { identity, clock, signal }: { identity: ClientIdentity; clock: Clock; signal: AbortSignal },
-): Promise<TrialReport> {
+): Promise<ConnectReport> {
   const began = clock.monotonic()
   const patience = new AbortController()
   const timer = clock.after(TRIAL_MS, () => patience.abort())

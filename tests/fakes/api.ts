@@ -2,6 +2,7 @@ import { createServer, request as httpRequest, type IncomingHttpHeaders } from '
 import type { AddressInfo } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { Identity, Permission } from '../../src/access/permissions.ts'
+import type { UserView } from '../../src/access/users.ts'
 import { PERMISSIONS } from '../../src/api/permissions.ts'
 import type {
   ActivityRecorder,
@@ -13,7 +14,6 @@ import type {
   SettingsDocument,
   SettingsOutcome,
   SettingsPort,
-  UserView,
 } from '../../src/api/ports.ts'
 import type { Route } from '../../src/api/route.ts'
 import { createApi } from '../../src/api/server.ts'
@@ -275,6 +275,7 @@ export async function startApi(setup: ApiSetup = {}) {
         uuids += 1
         return `uuid-${uuids}`
       },
+      harmless: (text) => text,
     },
     ...(setup.routes ? [setup.routes] : []),
   )

@@ -1,7 +1,7 @@
+import type { UserChanges, UserView } from '../../access/users.ts'
 import { HubError } from '../../domain/errors.ts'
 import { nothing } from '../contract/shared.ts'
 import * as contract from '../contract/users.ts'
-import type { UserChanges, UserView } from '../ports.ts'
 import { type Route, route } from '../route.ts'
 
 /** The people who may log in. */
