@@ -150,6 +150,7 @@ function openUpstream(
     nextProcess: () => 1,
     environment: {},
     initTimeoutMs,
+    harmless: (text) => text,
   })
   const identity = {
     protocolVersion: '2025-11-25',
@@ -178,7 +179,8 @@ function channelWatch() {
 
 function channelDeps(url: string) {
   const { logger, lines } = recordingLogger()
-  const target = { server: 'x', url: new URL(url), headers: {}, dispatcher: new Agent() }
+  const harmless = (text: string) => text
+  const target = { server: 'x', url: new URL(url), headers: {}, dispatcher: new Agent(), harmless }
   return { lines, deps: { target, clock: systemClock, log: logger } }
 }
 

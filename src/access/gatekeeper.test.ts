@@ -15,7 +15,7 @@ import { Users } from './users.ts'
 
 const code = (value: string) => expect.objectContaining({ code: value })
 
-function make(keys: readonly KeySpec[], open = false) {
+function make(keys: readonly KeySpec[], open = false, readOnly = false) {
   const clock = new FakeClock()
   const users = new FakeUserStore()
   users.users.set('alice', userRecord('alice'))
@@ -34,7 +34,7 @@ function make(keys: readonly KeySpec[], open = false) {
   })
   const keyring = new Keyring({ openWithoutKeys: open, stored: false, clock })
   keyring.declare(keys, true)
-  const gatekeeper = new Gatekeeper({ keyring, logins, bearerHeader: () => 'X-Key', readOnly: false })
+  const gatekeeper = new Gatekeeper({ keyring, logins, bearerHeader: () => 'X-Key', readOnly })
   return { gatekeeper, logins }
 }
 
@@ -103,4 +103,9 @@ test('things that the settings say little of are as visible as the gateway takes
     false,
     false,
   ])
+})
+
+test('[R231] an instance that takes no changes says so', () => {
+  expect(() => make([], false, true).gatekeeper.requireWritable()).toThrow(code('settings.read-only'))
+  expect(() => make([]).gatekeeper.requireWritable()).not.toThrow()
 })

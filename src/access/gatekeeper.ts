@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { HubError } from '../domain/errors.ts'
 import { ANONYMOUS } from '../domain/principal.ts'
 import { mayView, type Shareable } from '../domain/visibility.ts'
 import type { Keyring } from './keyring.ts'
@@ -46,9 +47,17 @@ export class Gatekeeper {
     return { kind: principal === ANONYMOUS ? 'open' : 'key', keyId, username, viewer, principal }
   }
 
-  /** @throws HubError `access.denied`, or `settings.read-only` on an instance that takes no changes */
+  /** @throws HubError `access.denied` */
   authorize(identity: Identity, permission: Permission): void {
-    authorize(identity, permission, { readOnly: this.#deps.readOnly })
+    authorize(identity, permission)
+  }
+
+  /** @throws HubError `settings.read-only` on an instance that takes no changes */
+  requireWritable(): void {
+    if (!this.#deps.readOnly) return
+    throw new HubError('settings.read-only', 'This instance takes no changes (READ_ONLY).', {
+      cure: 'Make the change at an instance that is not read-only.',
+    })
   }
 
   mayView({ viewer }: Identity, { owner, visibility, sharedWithUsers }: Owned): boolean {

@@ -3,8 +3,10 @@ import { principal, someScope } from '../../tests/fakes/principals.ts'
 import { ANONYMOUS, type Principal } from '../domain/principal.ts'
 import {
   authorize,
+  checkKeyBounds,
   checkKeyWish,
   type Identity,
+  type KeyBounds,
   type KeyWish,
   loginPrincipal,
   mayChange,
@@ -42,7 +44,7 @@ const open: Identity = {
 const USER = ['groups:read', 'keys:own', 'public', 'self', 'servers:read', 'tools:call', 'usage:own']
 const READS = ['groups:read', 'public', 'servers:read', 'tools:call', 'usage:own']
 const READS_ALL = [...READS, 'logs:read', 'settings:read', 'usage:all']
-const WRITES = ['groups:write', 'keys:manage', 'servers:write']
+const WRITES = ['groups:write', 'keys:manage', 'keys:own', 'servers:write']
 const BOTH = ['servers:launch', 'users:manage'] as const
 
 describe('what somebody may do', () => {
@@ -86,31 +88,6 @@ describe('what somebody may do', () => {
     )
   })
 
-  test('[R231] is to read, for everybody, on an instance that takes no changes', () => {
-    const readOnly = { readOnly: true }
-    const all = [...permissionsOf(login('admin'))]
-    const refused = all.filter((permission) => {
-      try {
-        authorize(login('admin'), permission, readOnly)
-        return false
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'settings.read-only' })
-        return true
-      }
-    })
-    expect(refused.sort()).toEqual([
-      'groups:write',
-      'keys:manage',
-      'keys:own',
-      'servers:launch',
-      'servers:write',
-      'settings:write',
-      'users:manage',
-    ])
-    // Who may not anyway does not learn what kind of instance this is.
-    expect(() => authorize(login('user'), 'users:manage', readOnly)).toThrow(DENIED)
-  })
-
   test('concerns their own things, unless they see everything', () => {
     expect(mayChange(login('admin'), { owner: 'bob' })).toBe(true)
     expect(mayChange(login('user'), { owner: 'alice' })).toBe(true)
@@ -150,5 +127,26 @@ describe('a key that somebody wants to make', () => {
     ['nobody', open, wish({ owner: undefined })],
   ])('may not be made by %s', (_who, identity, wanted) => {
     expect(() => checkKeyWish(identity, wanted)).toThrow(DENIED)
+  })
+})
+
+describe('the bounds of a key', () => {
+  const before: KeyBounds = { rest: 'read', requestsPerMinute: 60, maxConcurrent: undefined }
+  const change = (identity: Identity, parts: Partial<KeyBounds>) => () =>
+    checkKeyBounds(identity, before, { ...before, ...parts })
+
+  test.each<Partial<KeyBounds>>([{}, { rest: 'none' }, { requestsPerMinute: 59 }, { maxConcurrent: 1 }])(
+    'may be made %j by their owner',
+    (parts) => expect(change(login('user'), parts)).not.toThrow(),
+  )
+
+  test.each<Partial<KeyBounds>>([
+    { rest: 'admin' },
+    { requestsPerMinute: 61 },
+    { requestsPerMinute: undefined },
+  ])('may not be made %j by their owner, but by who manages keys', (parts) => {
+    expect(change(login('user'), parts)).toThrow(DENIED)
+    expect(change(login('admin'), parts)).not.toThrow()
+    expect(change(key({ rest: 'admin' }), parts)).not.toThrow()
   })
 })

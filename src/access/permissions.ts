@@ -1,4 +1,4 @@
-import type { UserRole } from '../domain/accounts.ts'
+import type { KeyRecord, UserRole } from '../domain/accounts.ts'
 import { HubError } from '../domain/errors.ts'
 import { FULL_SCOPE, KEY_GRANTS, type KeyGrant, type RestAccess } from '../domain/key-scope.ts'
 import type { Principal } from '../domain/principal.ts'
@@ -37,17 +37,6 @@ export type Identity = {
   | { readonly kind: 'login'; readonly role: UserRole; readonly tokenHash: string }
 )
 
-/** Those that change something. On an instance that takes no changes nobody has them. */
-const WRITING: ReadonlySet<Permission> = new Set([
-  'servers:write',
-  'servers:launch',
-  'groups:write',
-  'keys:own',
-  'keys:manage',
-  'users:manage',
-  'settings:write',
-])
-
 /** On this machine, and nobody has made a key: names and states of servers. */
 const OPEN: readonly Permission[] = ['public', 'servers:read']
 
@@ -81,6 +70,7 @@ const KEY_CHANGES_ALL: readonly Permission[] = [
   ...KEY_READS_ALL,
   'servers:write',
   'groups:write',
+  'keys:own',
   'keys:manage',
 ]
 
@@ -131,15 +121,33 @@ export function checkKeyWish(identity: Identity, { owner, rest, grants = [] }: K
   for (const grant of grants) if (!own.has(grant)) throw refuse(`that is granted ${grant}`)
 }
 
+/** What bounds a key. A limit that is undefined is none. */
+export type KeyBounds = Pick<KeyRecord, 'rest' | 'requestsPerMinute' | 'maxConcurrent'>
+
+/**
+ * Whether an identity, which may change this key, may give it these bounds: who does not manage keys may only tighten them, for
+ * whoever does may have set them.
+ * @throws HubError `access.denied`
+ */
+export function checkKeyBounds(identity: Identity, before: KeyBounds, after: KeyBounds): void {
+  if (permissionsOf(identity).has('keys:manage')) return
+  const refuse = (what: string) =>
+    new HubError('access.denied', `${subject(identity)} may not raise ${what} of a key.`, {
+      cure: 'Ask an admin.',
+    })
+  if (REST_ORDER.indexOf(after.rest) > REST_ORDER.indexOf(before.rest)) throw refuse('"rest"')
+  for (const limit of ['requestsPerMinute', 'maxConcurrent'] as const)
+    if ((after[limit] ?? Number.POSITIVE_INFINITY) > (before[limit] ?? Number.POSITIVE_INFINITY))
+      throw refuse(`"${limit}"`)
+}
+
+const REST_ORDER: readonly RestAccess[] = ['none', 'read', 'admin']
+
 /**
  * @param identity undefined for somebody who shows nothing
- * @throws HubError `access.unauthenticated`, `access.denied`, or `settings.read-only` on an instance that takes no changes
+ * @throws HubError `access.unauthenticated`, `access.denied`
  */
-export function authorize(
-  identity: Identity | undefined,
-  permission: Permission,
-  { readOnly = false }: { readonly readOnly?: boolean } = {},
-): void {
+export function authorize(identity: Identity | undefined, permission: Permission): void {
   if (permission === 'public') return
   if (!identity)
     throw new HubError('access.unauthenticated', 'This needs a login or a key.', {
@@ -154,10 +162,6 @@ export function authorize(
         cure: cureFor(identity, permission),
       },
     )
-  if (readOnly && WRITING.has(permission))
-    throw new HubError('settings.read-only', 'This instance takes no changes (READ_ONLY).', {
-      cure: 'Make the change at an instance that is not read-only.',
-    })
 }
 
 /** Whether an identity may change what belongs to somebody, given that it may change things of this kind at all. */

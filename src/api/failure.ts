@@ -10,8 +10,11 @@ export interface Failure {
   readonly body: z.output<typeof failure>
 }
 
-/** Never shows anything of an error that is not the hub's own: it may hold paths, statements or secrets. */
-export function failureOf(error: unknown, requestId: string): Failure {
+/**
+ * Never shows anything of an error that is not the hub's own: it may hold paths, statements or secrets.
+ * @param harmless takes known secrets out of sentences, for some quote what a server has said
+ */
+export function failureOf(error: unknown, requestId: string, harmless: (text: string) => string): Failure {
   const known = asHubError(error)
   const errors = issuesOf(error)
   const headers: Record<string, string> = {}
@@ -25,9 +28,9 @@ export function failureOf(error: unknown, requestId: string): Failure {
     headers,
     body: {
       success: false,
-      message: known.code === 'internal' ? 'Something inside the hub went wrong.' : known.message,
+      message: known.code === 'internal' ? 'Something inside the hub went wrong.' : harmless(known.message),
       code: known.code,
-      ...(known.cure === undefined ? {} : { cure: known.cure }),
+      ...(known.cure === undefined ? {} : { cure: harmless(known.cure) }),
       requestId,
       ...(errors.length === 0 ? {} : { errors }),
     },

@@ -33,11 +33,7 @@ export function allows(auth: Authenticator, identity: Identity, permission: Perm
   }
 }
 
-const REFUSALS: ReadonlySet<string> = new Set([
-  'access.denied',
-  'access.unauthenticated',
-  'settings.read-only',
-])
+const REFUSALS: ReadonlySet<string> = new Set(['access.denied', 'access.unauthenticated'])
 
 /** Whether an identity may know of a server: its key opens it, and its user may see it. */
 export function seesServer(

@@ -39,8 +39,10 @@ export interface Credentials {
 export interface Authenticator {
   /** @throws HubError `access.unauthenticated`, `access.csrf`, `access.rate-limited`, `storage.unavailable` */
   identify(credentials: Credentials): Promise<Identity>
-  /** @throws HubError `access.denied`, or `settings.read-only` on an instance that takes no changes */
+  /** @throws HubError `access.denied` */
   authorize(identity: Identity, permission: Permission): void
+  /** @throws HubError `settings.read-only` on an instance that takes no changes */
+  requireWritable(): void
 }
 
 /** The servers as they run, beyond what `HubInsight` shows. */

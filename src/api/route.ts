@@ -76,6 +76,8 @@ export interface Route {
   /** Statuses under which `answer` comes; 200 if nothing else is said. */
   readonly statuses?: readonly number[]
   readonly ifMatch?: boolean
+  /** False for what is no GET and yet leaves the hub as it is: also done by an instance that takes no changes. */
+  readonly changes?: false
   /** Makes an audit record about this target, such as `server:{name}`: members of the params, else of the body. */
   readonly audit?: string
   handle(context: Context): Promise<Outcome>

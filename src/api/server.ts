@@ -29,6 +29,8 @@ export interface ApiDeps {
   readonly random: Random
   readonly log: Logger
   uuid(): string
+  /** Takes known secrets out of a sentence. */
+  harmless(text: string): string
   /** Where a request comes from; by default the other end of its connection. */
   clientIp?(request: IncomingMessage): string | undefined
 }
@@ -169,12 +171,13 @@ class ManagementApi implements Api {
     reply.raw.once('close', () => this.#remember(asked, { route, request, status: reply.statusCode }))
     if (route?.permission === 'public') {
       asked.identity = await this.#identifySoftly(asked.credentials)
-      return
+    } else {
+      asked.identity = await auth.identify(asked.credentials)
+      if (!route) return
+      auth.authorize(asked.identity, route.permission)
+      requireScope(asked.identity, route.permission)
     }
-    asked.identity = await auth.identify(asked.credentials)
-    if (!route) return
-    auth.authorize(asked.identity, route.permission)
-    requireScope(asked.identity, route.permission)
+    if (route.method !== 'GET' && route.changes !== false) auth.requireWritable()
   }
 
   #ask(request: FastifyRequest): Asked {
@@ -244,7 +247,7 @@ class ManagementApi implements Api {
         { err: error, requestId: request.id, path: pathOf(request) },
         'an API request failed',
       )
-    const { status, headers, body } = failureOf(error, request.id)
+    const { status, headers, body } = failureOf(error, request.id, this.#deps.harmless)
     void reply.code(status).headers(headers).type(JSON_TYPE).send(body)
   }
 
@@ -263,7 +266,7 @@ class ManagementApi implements Api {
   }
 
   #sendRaw(response: ServerResponse, error: unknown, id: string): void {
-    const { status, headers, body } = failureOf(error, id)
+    const { status, headers, body } = failureOf(error, id, this.#deps.harmless)
     const bytes = Buffer.from(JSON.stringify(body))
     response.writeHead(status, {
       'content-type': JSON_TYPE,

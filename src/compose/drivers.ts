@@ -11,7 +11,7 @@ import { SseChannel } from '../upstream/sse/sse-channel.ts'
 import type { Guardian } from '../upstream/stdio/guardian.ts'
 import { STDIO_LIMITS, StdioChannel } from '../upstream/stdio/stdio-channel.ts'
 import { HTTP_LIMITS, HttpChannel } from '../upstream/streamable-http/http-channel.ts'
-import type { UpstreamFactory } from '../upstream/upstream.ts'
+import type { Harmless, UpstreamFactory } from '../upstream/upstream.ts'
 
 export interface DriverDeps {
   readonly clock: Clock
@@ -23,6 +23,7 @@ export interface DriverDeps {
   nextProcess(): number
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly initTimeoutMs: number
+  readonly harmless: Harmless
 }
 
 /** Lines of stderr that are kept for people. */
@@ -96,12 +97,13 @@ function eitherHttp(streamable: UpstreamFactory, sse: UpstreamFactory): Upstream
   }
 }
 
-function httpTarget({ url, headers }: HttpSpec, { server, environment }: Context): HttpTarget {
+function httpTarget({ url, headers }: HttpSpec, { server, environment, harmless }: Context): HttpTarget {
   return {
     server,
     url: new URL(url),
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     dispatcher: httpDispatcher(environment),
+    harmless,
   }
 }
 

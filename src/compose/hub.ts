@@ -33,10 +33,9 @@ import { TaskGroup } from '../kernel/task-group.ts'
 import { VERSION } from '../kernel/version.ts'
 import { LATEST_2025 } from '../mcp/eras.ts'
 import { encodeError } from '../mcp/json-rpc.ts'
-import { NOTIFICATION } from '../mcp/methods.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
 import { InternedIdentities } from './interned.ts'
-import { shownDiffers } from './shown.ts'
+import { hintsOf, shownDiffers } from './shown.ts'
 import { tryServer } from './try-server.ts'
 
 export interface HubTuning {
@@ -80,13 +79,6 @@ const SHARED_IDENTITY: ClientIdentity = {
 }
 
 const NO_CALL_LOG: CallLog = { keepsArguments: () => false, finished: () => undefined }
-
-const CHANGE_HINT: Readonly<Record<ListKind, string>> = {
-  tools: NOTIFICATION.toolsChanged,
-  prompts: NOTIFICATION.promptsChanged,
-  resources: NOTIFICATION.resourcesChanged,
-  templates: NOTIFICATION.resourcesChanged,
-}
 
 /** A standalone hub: front, gateway and fleet in one process, wired together. */
 export class Hub {
@@ -362,7 +354,7 @@ export class Hub {
     concerns: (servers: ReadonlyMap<string, unknown>) => boolean,
     kinds: readonly ListKind[],
   ): void {
-    const methods = new Set(kinds.map((kind) => CHANGE_HINT[kind]))
+    const methods = hintsOf(kinds)
     for (const session of this.#sessions.all()) {
       // A session whose endpoint is gone is about to end; it needs no hint.
       if (this.#whyGone(session)) continue

@@ -10,18 +10,20 @@ import type {
 } from '../api/ports.ts'
 import type { AccessRecord, Page, UsageRecord } from '../domain/activity.ts'
 import { HubError } from '../domain/errors.ts'
-import type { ServerSpec } from '../domain/server-spec.ts'
 import { VERSION } from '../kernel/version.ts'
 import { ACCESS_COLUMNS, exportCsv, exportNdjson, USAGE_COLUMNS } from '../observability/activity/export.ts'
 import type { ActivityStore } from '../observability/activity/ports.ts'
 import type { LogLines } from '../observability/log-lines.ts'
-import { maskSecrets, restoreMasked } from '../state/secrets/secrets-in-document.ts'
+import type { SecretBox } from '../state/secrets/secret-box.ts'
+import { maskSecrets, openReadable, restoreMasked } from '../state/secrets/secrets-in-document.ts'
 import type { SettingsChecker } from '../state/settings/settings-checker.ts'
 import type { SettingsInForce } from '../state/settings/settings-in-force.ts'
 import type { SettingsService } from '../state/settings/settings-service.ts'
 import type { Storage } from '../state/storage/storage.ts'
 import type { Hub } from './hub.ts'
+import type { KnownSecrets } from './known-secrets.ts'
 import type { People } from './people.ts'
+import { secretsOf } from './secrets-of.ts'
 
 export interface ServicesDeps {
   readonly hub: Hub
@@ -32,6 +34,8 @@ export interface ServicesDeps {
   readonly storage: Storage
   readonly logs: LogLines
   readonly node: string
+  readonly box: SecretBox
+  readonly knownSecrets: KnownSecrets
 }
 
 type Config = Readonly<Record<string, unknown>>
@@ -59,7 +63,7 @@ export function servicesOf(deps: ServicesDeps): Services {
   }
 }
 
-function serversPort({ hub, checker }: ServicesDeps): ServersPort {
+function serversPort({ hub, checker, box, knownSecrets }: ServicesDeps): ServersPort {
   return {
     async reload(server) {
       if (hub.reload(server)) return
@@ -68,7 +72,12 @@ function serversPort({ hub, checker }: ServicesDeps): ServersPort {
         cure: 'Enable it first.',
       })
     },
-    testConnect: (config, signal) => hub.try(specOf(checker, config), signal),
+    testConnect(config, signal) {
+      const { document, settings, spec } = interpreted(checker, config)
+      // Nobody has stored them, and what is tried may say them all the same.
+      knownSecrets.add(secretsOf({ document: openReadable(document, box), settings, warnings: [] }))
+      return hub.try(spec, signal)
+    },
   }
 }
 
@@ -82,12 +91,12 @@ function toolsPort({ hub }: ServicesDeps): ToolsPort {
 const LONGEST_USER_AGENT = 255
 
 /** What a configuration comes to, as the hub would use it. @throws HubError `settings.invalid`, `secret.unreadable` */
-function specOf(checker: SettingsChecker, config: Config): ServerSpec {
+function interpreted(checker: SettingsChecker, config: Config) {
   const document = { mcpServers: { [NAME]: { ...config, enabled: true } } }
   const { settings } = checker.interpret(JSON.stringify(document), 'the configuration')
   const spec = settings.servers.get(NAME)
   if (!spec) throw new HubError('internal', 'A configuration came to nothing.')
-  return spec
+  return { document, settings, spec }
 }
 
 const NAME = 'server'
@@ -98,7 +107,7 @@ function launchPort({ checker }: ServicesDeps): LaunchPort {
       checkReferences(config)
       // What has a command may come to be started with it, whatever stands beside it.
       if (config['command'] === undefined && config['type'] !== 'stdio') return
-      const { transport } = specOf(checker, { ...config, type: 'stdio' })
+      const { transport } = interpreted(checker, { ...config, type: 'stdio' }).spec
       if (transport.kind === 'stdio') checkLaunch(transport)
     },
   }

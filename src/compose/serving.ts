@@ -10,6 +10,7 @@ import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
 import { JsonCache } from '../state/json-cache/json-cache.ts'
 import { Guardian } from '../upstream/stdio/guardian.ts'
+import type { Harmless } from '../upstream/upstream.ts'
 import { upstreamFactory } from './drivers.ts'
 import { Hub, type HubDeps, type HubTuning } from './hub.ts'
 
@@ -26,6 +27,7 @@ export interface ServingDeps {
   readonly random: Random
   readonly log: Logger
   readonly other: HubDeps['other']
+  readonly harmless: Harmless
 }
 
 /** The hub with what it needs on this machine: its processes' guardian and the lists that outlive it. */
@@ -40,7 +42,7 @@ export class Serving {
   readonly #settle: () => void
 
   constructor(deps: ServingDeps) {
-    const { settings, random, log, environment, tuning, clock } = deps
+    const { settings, random, log, environment, tuning, clock, harmless } = deps
     const mark = random.id(96)
     this.#guardian = new Guardian(mark, log)
     this.#cache = new JsonCache(join(deps.dataDir, 'catalog'), log)
@@ -56,7 +58,8 @@ export class Serving {
       return processes
     }
     const { initTimeoutMs } = tuning
-    const drivers = { clock, log, guardian: this.#guardian, mark, nextProcess, environment, initTimeoutMs }
+    const machine = { guardian: this.#guardian, mark, nextProcess, environment }
+    const drivers = { ...machine, clock, log, initTimeoutMs, harmless }
     this.hub = new Hub({
       ...deps,
       store: listingStore(this.#cache),

@@ -22,6 +22,7 @@ import { SettingsService } from '../state/settings/settings-service.ts'
 import { ActivityLog } from './activity.ts'
 import { Guard } from './guard.ts'
 import type { Hub, HubTuning } from './hub.ts'
+import { KnownSecrets } from './known-secrets.ts'
 import { isLoopback, listen, originPolicy } from './listen.ts'
 import { migrationOf } from './migration.ts'
 import { nodeId } from './node-id.ts'
@@ -30,7 +31,7 @@ import { secretsOf } from './secrets-of.ts'
 import { servicesOf } from './services.ts'
 import { Serving } from './serving.ts'
 import { setupPage } from './setup-page.ts'
-import { type Environment, openState } from './state.ts'
+import { type Environment, openState, type State } from './state.ts'
 
 export interface StandaloneOptions {
   readonly host: string
@@ -179,12 +180,14 @@ async function open(
   )
   opening.defer(() => state.storage.close())
 
+  const sessionSecret = (await state.secrets.get('SESSION_SECRET')).value
+  const secrets = new KnownSecrets(redactor, await ownSecrets(state, environment))
   let current: CheckedSettings | undefined
   let hub: Hub | undefined
   const people = new People({
     storage: state.storage,
     keyring,
-    sessionSecret: (await state.secrets.get('SESSION_SECRET')).value,
+    sessionSecret,
     adminPassword: environment['ADMIN_PASSWORD'] || undefined,
     readOnly: isSwitchedOn(environment['READ_ONLY'] ?? environment['READONLY']),
     ownOrigins: new Set([...options.allowedOrigins, ...(publicUrl ? [publicUrl.origin] : [])]),
@@ -210,6 +213,7 @@ async function open(
     onChange: (next) => apply(next),
   })
   const first = await inForce.start()
+  secrets.add(secretsOf(first))
   for (const warning of first.warnings) log.warn({}, warning)
   await people.declared.reconcile(first.settings.users)
   const setup = await people.setup.begin()
@@ -244,6 +248,7 @@ async function open(
     clock,
     random,
     log,
+    harmless: (text, longest) => redactor.redactStart(text, longest),
     other: (request, response) => (isPage(request) ? page(response) : api?.handle(request, response)),
   })
   opening.defer(() => serving.close())
@@ -259,13 +264,23 @@ async function open(
   })
   const ids = new RecordIds(clock, random)
   api = await createApi({
-    services: servicesOf({ ...state, hub, people, settings, inForce, logs: deps.logs, node }),
+    services: servicesOf({
+      ...state,
+      hub,
+      people,
+      settings,
+      inForce,
+      logs: deps.logs,
+      node,
+      knownSecrets: secrets,
+    }),
     hub: hub.insight,
     recorder: activity.recorder,
     clock,
     random,
     log,
     uuid: () => ids.next(),
+    harmless: (text) => redactor.hideKnown(text),
     clientIp: (request) => addresses.of(request).ip,
   })
   opening.defer(() => api.close())
@@ -273,7 +288,7 @@ async function open(
 
   function note(next: CheckedSettings): void {
     current = next
-    redactor.setSecrets(secretsOf(next))
+    secrets.add(secretsOf(next))
     guard.passed(next.settings)
     people.keys.declared()
   }
@@ -292,6 +307,14 @@ async function open(
   // Clients keep connections between calls; closing them early would make calls fail that race with it.
   server.keepAliveTimeout = 75_000
   return { server, serving, keyring, inForce, activity, tasks, clock, example: state.example, setup }
+}
+
+/** What the operator has given the hub for itself. No server is told, but people paste all sorts of things. */
+async function ownSecrets({ secrets, main }: State, environment: Environment): Promise<string[]> {
+  const [crypto, session] = [await secrets.get('CRYPTO_SECRET'), await secrets.get('SESSION_SECRET')]
+  const old = await secrets.old('CRYPTO_SECRET')
+  const password = main.kind === 'sqlite' ? '' : main.password
+  return [crypto.value, session.value, ...old, password, environment['ADMIN_PASSWORD'] ?? '']
 }
 
 /** Again and again while the database is away: the settings are in force already. */

@@ -14,6 +14,24 @@ function kept(value: unknown, ...secrets: string[]): unknown {
 }
 
 describe('known secrets', () => {
+  test('are found line by line, for logs are written so, and in JSON within JSON', () => {
+    const pem = '-----BEGIN KEY-----\nfirst-line-of-the-key\nsecond-line-of-the-key\n-----END KEY-----'
+    expect(redactor(pem).redactText('it says second-line-of-the-key')).toBe(`it says ${MASK}`)
+    const odd = 'p"a\\ss'
+    const nested = JSON.stringify({ line: JSON.stringify({ x: odd }) })
+    expect(redactor(odd).redactLine(nested)).toBe(JSON.stringify({ line: `{"x":"${MASK}"}` }))
+  })
+
+  test("are also the hub's own keys, which it knows by their looks alone", () => {
+    const key = `flk_${'aZ0-_'.repeat(9)}`
+    expect(redactor().hideKnown(`with ${key}.`)).toBe(`with ${MASK}.`)
+    for (const before of ['', 'u:', 'user:'])
+      expect(redactor().redactText(Buffer.from(before + key).toString('base64'))).toMatch(
+        /^.{0,7}\[redacted\]=*$/,
+      )
+    expect(redactor().redactText('the prefix flk_aZ0-_a alone')).toBe('the prefix flk_aZ0-_a alone')
+  })
+
   test.each([
     ['as they are', (s: string) => s],
     ['in JSON', (s: string) => JSON.stringify({ s })],

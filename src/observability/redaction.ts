@@ -20,6 +20,10 @@ const IN_NESTED_JSON = new RegExp(
 )
 /** `Bearer x`, `Basic x` (RFC 9110 §11.4), where x does not look like a word. */
 const SCHEME = /\b(bearer|basic)(\s{1,8})(?=[\w~+/-]{0,512}(?:\d|=|\.\w))[\w.~+/=-]{6,}/gi
+/** The keys that the hub makes itself: it keeps their hashes only, but knows how they look. */
+const OWN_KEY = /flk_[\w-]{20,256}/g
+/** The same in base64, where `flk_` is one of these, as it begins at the first, second or third of three bytes. */
+const OWN_KEY_IN_BASE64 = /(?:ZmxrX|Zsa1|mbGtf)[\w+/-]{50,80}/g
 /** `https://user:password@host`. */
 const IN_AUTHORITY = /(\/\/[^\s/:@"']*:)[^\s/@"']+(?=@)/g
 
@@ -39,14 +43,16 @@ export class Redactor {
     this.#known = new SecretFinder(secrets)
   }
 
-  /** Known values alone: for short texts that come often and have no room for more. */
+  /** Known values and the hub's own keys alone: for short texts that come often and have no room for more. */
   hideKnown(text: string): string {
-    return this.#known.replace(text, MASK)
+    const hidden = this.#known.replace(text, MASK)
+    return hidden.includes('flk_') ? hidden.replace(OWN_KEY, MASK) : hidden
   }
 
   /** Text of any kind, such as a sentence about an error. */
   redactText(text: string): string {
     return this.hideKnown(text)
+      .replace(OWN_KEY_IN_BASE64, MASK)
       .replace(IN_QUERY, `$1${MASK}`)
       .replace(IN_JSON, `$1${MASK}`)
       .replace(IN_NESTED_JSON, `$1${MASK}`)

@@ -1,5 +1,7 @@
 /** Shorter values are not looked for: they would stand in every other word. */
 const SHORTEST = 6
+/** Shorter lines of a secret may stand in other texts too. */
+const SHORTEST_LINE = 16
 /** The hash of the last six characters; each older one has been shifted out of its 16 bits. */
 const SHIFT = 3
 const MASK = 0xffff
@@ -22,7 +24,8 @@ export class SecretFinder {
   readonly #forms = new Map<string, string[]>()
 
   constructor(secrets: Iterable<string>) {
-    const forms = new Set([...secrets].filter((secret) => secret.length >= SHORTEST).flatMap(formsOf))
+    const whole = [...secrets].filter((secret) => secret.length >= SHORTEST)
+    const forms = new Set([...whole, ...whole.flatMap(linesOf)].flatMap(formsOf))
     this.longest = Math.max(0, ...[...forms].map(({ length }) => length))
     for (const form of forms) {
       const first = form.slice(0, SHORTEST)
@@ -85,10 +88,19 @@ function hashOf(text: string): number {
   return hash
 }
 
+/** The lines of a private key and its like: logs are written line by line. */
+function linesOf(secret: string): string[] {
+  if (!secret.includes('\n')) return []
+  return secret.split(/\r?\n/).filter((line) => line.length >= SHORTEST_LINE && !line.startsWith('-----'))
+}
+
 function formsOf(secret: string): string[] {
+  const inJson = JSON.stringify(secret).slice(1, -1)
   const forms = [
     secret,
-    JSON.stringify(secret).slice(1, -1),
+    inJson,
+    // JSON within a string of JSON.
+    JSON.stringify(inJson).slice(1, -1),
     encodeURIComponent(secret.toWellFormed()),
     new URLSearchParams({ '': secret }).toString().slice(1),
     ...base64Forms(secret),

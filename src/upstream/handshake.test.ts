@@ -45,7 +45,13 @@ function start(answer: Record<string, unknown> | undefined, inbound: Partial<Inb
     IDENTITY,
     { ...NOBODY, ...inbound },
     abort.signal,
-    { server: 'time', clock, log: recordingLogger().logger, initTimeoutMs: 5_000 },
+    {
+      server: 'time',
+      clock,
+      log: recordingLogger().logger,
+      initTimeoutMs: 5_000,
+      harmless: (text: string) => text,
+    },
   )
   connecting.catch(() => undefined)
   return { clock, channel, abort, connecting, events: () => events }
@@ -153,7 +159,13 @@ function startWith(
   signal = new AbortController().signal,
 ) {
   const clock = new FakeClock()
-  const deps = { server: 'time', clock, log: recordingLogger().logger, initTimeoutMs: 5_000 }
+  const deps = {
+    server: 'time',
+    clock,
+    log: recordingLogger().logger,
+    initTimeoutMs: 5_000,
+    harmless: (text: string) => text,
+  }
   const connecting = connect((_events, given) => open(given), IDENTITY, NOBODY, signal, deps)
   connecting.catch(() => undefined)
   return { clock, connecting }

@@ -6,7 +6,7 @@ import { isObject, jsonBytes, type RpcAnswer } from '../mcp/json-rpc.ts'
 import { METHOD, NOTIFICATION, type ServerHello } from '../mcp/methods.ts'
 import type { ChannelEvents, OpenChannel } from './channel.ts'
 import { Connection } from './connection.ts'
-import type { ClientIdentity, InboundHandler, Upstream } from './upstream.ts'
+import type { ClientIdentity, Harmless, InboundHandler, Upstream } from './upstream.ts'
 
 interface HandshakeDeps {
   readonly server: string
@@ -14,6 +14,7 @@ interface HandshakeDeps {
   readonly log: Logger
   /** How long the server may take from its start to its answer to `initialize`, all in all. */
   readonly initTimeoutMs: number
+  readonly harmless: Harmless
 }
 
 /**
@@ -56,7 +57,7 @@ export async function connect(
       connection.closed.then((reason) => Promise.reject(reason)),
     ])
     opened = true
-    connection.greeted(readHello(deps.server, await initialize(connection, identity, deps)))
+    connection.greeted(readHello(deps, await initialize(connection, identity, deps)))
     connection.notify(NOTIFICATION.initialized, undefined)
     return connection
   } catch (error) {
@@ -88,11 +89,11 @@ function tooLate({ server, initTimeoutMs }: HandshakeDeps, what: string): HubErr
   })
 }
 
-function readHello(server: string, answer: RpcAnswer): ServerHello {
+function readHello({ server, harmless }: HandshakeDeps, answer: RpcAnswer): ServerHello {
   if (answer.kind === 'error')
     throw new HubError(
       'upstream.rejected',
-      `Server "${server}" refused to initialize: ${answer.error.message}.`,
+      `Server "${server}" refused to initialize: ${harmless(answer.error.message, LONGEST_REASON)}.`,
       {
         data: { server, rpcCode: answer.error.code },
       },
@@ -103,7 +104,7 @@ function readHello(server: string, answer: RpcAnswer): ServerHello {
   if (!isSupportedRevision(protocolVersion))
     throw unusable(
       server,
-      `it speaks protocol revision ${JSON.stringify(protocolVersion)}; the hub knows ${supportedRevisions().join(', ')}`,
+      `it speaks protocol revision ${harmless(String(JSON.stringify(protocolVersion)), 100)}; the hub knows ${supportedRevisions().join(', ')}`,
     )
   if (!isObject(serverInfo) || typeof serverInfo['name'] !== 'string')
     throw unusable(server, 'its answer to initialize has no serverInfo.name')
@@ -114,6 +115,8 @@ function readHello(server: string, answer: RpcAnswer): ServerHello {
     ...(typeof instructions === 'string' ? { instructions } : {}),
   }
 }
+
+const LONGEST_REASON = 2_000
 
 function unusable(server: string, why: string): HubError {
   return new HubError('upstream.invalid', `Server "${server}" cannot be used: ${why}.`, { data: { server } })

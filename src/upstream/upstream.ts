@@ -64,6 +64,12 @@ export interface InboundHandler {
   notification(notification: RpcNotification, related: Related): void
 }
 
+/**
+ * The first `longest` characters of what a server has said, fit to be read by people: a server may say the secrets that it
+ * was given, and its words become part of errors, logs and reports.
+ */
+export type Harmless = (text: string, longest: number) => string
+
 /** Who we say we are in `initialize`. */
 export interface ClientIdentity {
   readonly protocolVersion: string

@@ -88,6 +88,10 @@ class FakeAuth implements Authenticator {
     if (permission === 'public' || holder?.may.includes(permission)) return
     throw new HubError('access.denied', `This needs ${permission}.`, { cure: 'Ask an administrator.' })
   }
+
+  requireWritable(): void {
+    // This one takes changes.
+  }
 }
 
 function identityOf({ kind = 'login', username, keyId, viewer, scope = FULL_SCOPE }: Holder): Identity {

@@ -40,6 +40,8 @@ export type HubSetup = Partial<
   readonly folder?: string
   readonly log?: Logger
   readonly callLog?: CallLog
+  /** Where the lines of `log` also go, for the API to show. */
+  readonly logs?: LogLines
 }
 
 /** Starts a hub in this process on a free port, with a folder of its own. Waits until its servers have settled. */
@@ -67,7 +69,7 @@ export async function startHub(settings: Settings, setup: HubSetup = {}): Promis
       random: systemRandom,
       log: setup.log ?? logger,
       redactor: new Redactor(),
-      logs: new LogLines(),
+      logs: setup.logs ?? new LogLines(),
       ...(setup.callLog ? { callLog: setup.callLog } : {}),
     },
   )

@@ -18,6 +18,7 @@ export const authRoutes: readonly Route[] = [
     body: contract.login,
     answer: nothing,
     beside: contract.loginBeside,
+    changes: false,
     audit: 'user:{username}',
     handle: async (context) => {
       const { services, body, credentials } = context
@@ -33,6 +34,7 @@ export const authRoutes: readonly Route[] = [
     permission: 'self',
     summary: 'End the login that this request comes with',
     answer: nothing,
+    changes: false,
     audit: 'user:{actor}',
     handle: async ({ services, credentials }) => {
       return { message: 'Logged out.', setCookie: await services.logins.logout(credentials) }

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { checkKeyWish, type Identity } from '../../access/permissions.ts'
+import { checkKeyBounds, checkKeyWish, type Identity } from '../../access/permissions.ts'
 import { HubError } from '../../domain/errors.ts'
 import * as contract from '../contract/keys.ts'
 import { nothing } from '../contract/shared.ts'
@@ -74,8 +74,10 @@ export const keyRoutes: readonly Route[] = [
     answer: contract.key,
     audit: 'key:{id}',
     handle: async (context) => {
-      const { id, owner } = await find(context)
-      const key = await context.services.keys.update(id, changesOf(context, context.body, owner))
+      const before = await find(context)
+      const changes = changesOf(context, context.body, before.owner)
+      checkKeyBounds(context.identity, before, { ...before, ...changes })
+      const key = await context.services.keys.update(before.id, changes)
       return { data: viewOf(key), message: 'The key was changed.' }
     },
   }),

@@ -82,6 +82,7 @@ export const serverWorkRoutes: readonly Route[] = [
     params: tools.callParams,
     body: tools.call,
     answer: tools.callAnswer,
+    changes: false,
     handle: async (context) => {
       const { services, identity, params, body, credentials, signal } = context
       const { toolName: tool, arguments: args } = body

@@ -35,7 +35,7 @@ export class RecordMaker {
     this.#node = node
   }
 
-  usage({ argumentsBytes: _, ...entry }: UsageEntry): UsageRecord {
+  usage(entry: UsageEntry): UsageRecord {
     const kept = entry.arguments
     return {
       id: this.#ids.next(),

@@ -46,10 +46,10 @@ const PLACES = [
   'cluster.security.token',
 ].map((place) => place.split('.'))
 
-/** Whether a settings document keeps a secret at this path. */
+/** Whether a settings document keeps a secret at this path, or somewhere within such a place: mistakes hold secrets too. */
 export function isSecretPlace(path: JsonPath): boolean {
   return PLACES.some(
-    (place) => place.length === path.length && place.every((step, index) => fits(step, path[index])),
+    (place) => place.length <= path.length && place.every((step, index) => fits(step, path[index])),
   )
 }
 

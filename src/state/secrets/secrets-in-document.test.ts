@@ -237,3 +237,11 @@ test('sealing anew brings every secret under the present key and changes none', 
   const resealed = resealSecrets(sealSecrets(EVERYWHERE, box), later)
   expect(openSecrets(resealed, new SecretBox('a newer one'))).toEqual(EVERYWHERE)
 })
+
+test('what somebody has put into the place of a secret by mistake is hidden whole', () => {
+  const document = { mcpServers: { a: { env: { SECRET: { value: 'abc', more: ['def'] } } } } }
+  expect(JSON.stringify(maskSecrets(document))).not.toMatch(/abc|def/)
+  expect(JSON.stringify(sealSecrets(document, new SecretBox('a secret of the operator')))).not.toMatch(
+    /abc"|"def/,
+  )
+})

@@ -51,11 +51,20 @@ describe('the body of a response', () => {
     })
   })
 
+  const start = (text: string, longest: number) => text.slice(0, longest)
+
   test('of an error gives its first characters, on one line', async () => {
-    expect(await readHint(response(' it\r\n  is ', '\tbroken\n'))).toBe('it is broken')
+    expect(await readHint(response(' it\r\n  is ', '\tbroken\n'), start)).toBe('it is broken')
     const long = response(...Array(1_000).fill('x'.repeat(100)))
-    expect(await readHint(long)).toBe('x'.repeat(300))
+    expect(await readHint(long, start)).toBe('x'.repeat(300))
     expect(long.body.destroyed).toBe(true)
+  })
+
+  test('of an error shows no half of a secret that stands where it is cut', async () => {
+    const secret = 'a secret of two parts'
+    const text = 'x'.repeat(290) + secret
+    const hide = (whole: string, longest: number) => whole.replace(secret, '***').slice(0, longest)
+    expect(await readHint(response(text.slice(0, 305), text.slice(305)), hide)).toBe(`${'x'.repeat(290)}***`)
   })
 })
 

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { HubError, messageOf } from '../../domain/errors.ts'
+import type { Harmless } from '../upstream.ts'
 
 /** Where an HTTP upstream is, and with what to reach it. */
 export interface HttpTarget {
@@ -7,6 +8,7 @@ export interface HttpTarget {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly dispatcher: Dispatcher
+  readonly harmless: Harmless
 }
 
 export interface HttpRequest {
@@ -140,21 +142,23 @@ export function brokenOff(server: string, cause: unknown): HubError {
 }
 
 /** The first characters of an error body, for people; the rest is thrown away. */
-export async function readHint(response: HttpResponse): Promise<string> {
+export async function readHint(response: HttpResponse, harmless: Harmless): Promise<string> {
   let text = ''
   try {
     for await (const chunk of response.body) {
       text += String(chunk)
-      if (text.length >= MAX_HINT) break
+      if (text.length >= MOST_READ) break
     }
   } catch (error) {
     text = messageOf(error)
   }
   response.body.destroy()
-  return text.slice(0, MAX_HINT).replace(/\s+/g, ' ').trim()
+  return harmless(text, MOST_READ).replace(/\s+/g, ' ').trim().slice(0, MAX_HINT)
 }
 
 const MAX_HINT = 300
+/** Far more than is shown, so that no secret is cut in two before it is found. */
+const MOST_READ = 16 * 1024
 
 /** The origin alone: user, password, query and, with many hosted servers, the path hold secrets. */
 export function safeUrl(url: URL): string {

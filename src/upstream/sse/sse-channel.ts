@@ -113,7 +113,7 @@ export class SseChannel implements Channel {
     const headers = { 'content-type': 'application/json' }
     const response = await send(target, { method: 'POST', headers, body, signal })
     if (response.status >= 400) {
-      const hint = await readHint(response)
+      const hint = await readHint(response, target.harmless)
       // The endpoint that the stream has named stands for the session.
       throw forgotten(target.server, response.status, hint) ?? refused(target.server, response.status, hint)
     }
@@ -126,7 +126,8 @@ export class SseChannel implements Channel {
     try {
       const headers = { accept: 'text/event-stream' }
       const response = await send(target, { method: 'GET', headers, signal })
-      if (!isEventStream(response)) throw refused(target.server, response.status, await readHint(response))
+      if (!isEventStream(response))
+        throw refused(target.server, response.status, await readHint(response, target.harmless))
       reason = await this.#read(response)
     } catch (error) {
       reason = toHubError(error)

@@ -7,6 +7,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import type { Ring } from '../../kernel/ring.ts'
 import { parseMessage } from '../../mcp/json-rpc.ts'
 import type { Channel, ChannelEvents, Outgoing } from '../channel.ts'
+import type { Harmless } from '../upstream.ts'
 import { childEnvironment } from './environment.ts'
 import type { Guardian } from './guardian.ts'
 import { LineSplitter } from './line-splitter.ts'
@@ -36,6 +37,7 @@ export interface StdioDeps {
   readonly owner: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stderr: Ring<string>
+  readonly harmless: Harmless
   readonly limits: StdioLimits
 }
 
@@ -229,7 +231,7 @@ export class StdioChannel implements Channel {
     } catch (error) {
       if (!(error instanceof HubError))
         this.#deps.log.error({ err: error }, 'a message of the server could not be used')
-      const text = line.toString('utf8', 0, 200)
+      const text = this.#deps.harmless(line.toString('utf8', 0, MOST_READ), 200)
       this.#deps.log.debug({ line: text }, 'the server wrote something on stdout that is no message')
       this.#deps.stderr.push(`[stdout] ${text}`)
     }
@@ -239,7 +241,7 @@ export class StdioChannel implements Channel {
     const lines = new LineSplitter({
       limit: MAX_STDERR_LINE,
       onLine: (line) => {
-        const text = line.toString('utf8', 0, 2_000)
+        const text = this.#deps.harmless(line.toString('utf8', 0, MOST_READ), 2_000)
         this.#deps.stderr.push(text)
         this.#deps.log.debug({ line: text }, 'stderr of the server')
       },
@@ -255,6 +257,8 @@ const PIPE_DRAIN_MS = 200
 /** Below this, one copy is cheaper than a second write. */
 const COPY_BELOW = 64 * 1024
 const MAX_STDERR_LINE = 1024 * 1024
+/** Bytes of a line that are looked at: far more than are kept, so that no secret is cut in two before it is found. */
+const MOST_READ = 64 * 1024
 
 function killChild(child: Child, group: number, signal: NodeJS.Signals, log: Logger): void {
   if (process.platform === 'win32') child.kill(signal)

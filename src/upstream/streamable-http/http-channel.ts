@@ -172,9 +172,9 @@ export class HttpChannel implements Channel {
 
   /** @param session the id that the request carried */
   async #refusal(response: HttpResponse, session: string | undefined): Promise<HubError> {
-    const { server } = this.#deps.target
+    const { server, harmless } = this.#deps.target
     const { status } = response
-    const hint = await readHint(response)
+    const hint = await readHint(response, harmless)
     const lost = session === undefined ? undefined : forgotten(server, status, hint)
     return lost ?? refused(server, status, hint)
   }
