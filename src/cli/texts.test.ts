@@ -3,13 +3,14 @@ import { textsFor } from './texts.ts'
 
 const EN = textsFor('en')
 const ZH = textsFor('zh-CN')
+const MARKS = ['«1»', '«2»', '«3»', '«4»']
 
 /** Every text, with the functions called with arguments that are easily found again. */
 function spoken(texts: typeof EN): Record<string, string> {
   return Object.fromEntries(
     Object.entries(texts).map(([key, text]) => [
       key,
-      typeof text === 'string' ? text : (text as (...args: string[]) => string)('«1»', '«2»', '«3»'),
+      typeof text === 'string' ? text : (text as (...args: string[]) => string)(...MARKS),
     ]),
   )
 }
@@ -24,7 +25,7 @@ describe('the texts of the command line', () => {
   test('say the same things in both: each puts in what it was given', () => {
     const [en, zh] = [spoken(EN), spoken(ZH)]
     for (const [key, text] of Object.entries(en)) {
-      const marks = ['«1»', '«2»', '«3»'].filter((mark) => text.includes(mark))
+      const marks = MARKS.filter((mark) => text.includes(mark))
       const function_ = EN[key as keyof typeof EN]
       if (typeof function_ === 'function') expect(marks).toHaveLength(function_.length)
       for (const mark of marks) expect(zh[key]).toContain(mark)
