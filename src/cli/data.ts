@@ -63,7 +63,9 @@ export async function rollbackMigration(context: DataContext): Promise<void> {
 export async function backup(context: DataContext, file: string, withSecrets: boolean): Promise<void> {
   const path = resolve(file)
   const report = await maintenance(context).backup(path, { withSecrets })
-  tell(context, { file: path, ...report }, context.texts.backedUp(path, withSecrets))
+  const { texts } = context
+  const said = [texts.backedUp(path), ...(withSecrets ? [texts.backupHoldsSecrets] : [])].join(' ')
+  tell(context, { file: path, ...report }, said)
 }
 
 /** `flotilla restore <file> --yes`. */

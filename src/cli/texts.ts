@@ -40,8 +40,8 @@ const EN = {
   migrated: (servers: number, groups: number, users: number, backup: string | undefined) =>
     `The settings are in the database now: ${servers} servers, ${groups} groups, ${users} users.${backup ? ` The file as it was: ${backup}.` : ''} Restart the hub.`,
   rolledBack: (file: string) => `The settings are in ${file} again. Restart the hub.`,
-  backedUp: (file: string, withSecrets: boolean) =>
-    `Written: ${file}.${withSecrets ? ' It holds the keys to its secrets: guard it.' : ''}`,
+  backedUp: (file: string) => `Written: ${file}.`,
+  backupHoldsSecrets: 'It holds the keys to its secrets: guard it.',
   restored: (at: string, rows: number) => `Restored: the backup of ${at}, ${rows} rows. Restart the hub.`,
   rotated: (documents: number) =>
     `All secrets are sealed under the present key; ${documents} documents changed.`,
@@ -90,8 +90,8 @@ const ZH: typeof EN = {
   migrated: (servers, groups, users, backup) =>
     `设置已迁移到数据库：${servers} 个服务器，${groups} 个分组，${users} 个用户。${backup ? `原文件备份：${backup}。` : ''}请重启 Hub。`,
   rolledBack: (file) => `设置已写回 ${file}。请重启 Hub。`,
-  backedUp: (file, withSecrets) =>
-    `已写入：${file}。${withSecrets ? '其中包含解密所需的密钥，请妥善保管。' : ''}`,
+  backedUp: (file) => `已写入：${file}。`,
+  backupHoldsSecrets: '其中包含解密所需的密钥，请妥善保管。',
   restored: (at, rows) => `已恢复：${at} 的备份，共 ${rows} 行。请重启 Hub。`,
   rotated: (documents) => `所有机密已用当前密钥加密；更新了 ${documents} 份文档。`,
   setup: '尚无用户。请打开以下链接（仅可使用一次），设置第一位管理员：',
