@@ -28,7 +28,8 @@ export async function holdingLock<T>(path: string, clock: Clock, work: () => Pro
 
 function tryLock(database: DatabaseSync): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE')
+    // Nothing is ever stored in it: a journal would only need room, which a full disk does not have.
+    database.exec('pragma journal_mode = memory; begin exclusive')
     return true
   } catch (error) {
     // SQLITE_BUSY, in any of its extended forms (sqlite.org/rescode.html).

@@ -1,5 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SqliteThread } from './sqlite-thread.ts'
@@ -61,4 +61,22 @@ describe('many rows for one statement', () => {
       ['d', 4, 1],
     ])
   })
+
+  // Elsewhere a thread has no priority of its own.
+  test.runIf(process.platform === 'linux')(
+    'are written by a thread that lets all others go first',
+    async () => {
+      await thread.bulk(INSERT, [['a', 1, true]])
+      const own = getPriority()
+      expect((await priorities()).filter((nice) => nice > own)).toHaveLength(1)
+    },
+  )
 })
+
+/** The nice value of each thread of this process: proc_pid_stat(5), field 19. */
+async function priorities(): Promise<number[]> {
+  const threads = await readdir('/proc/self/task')
+  const stats = await Promise.all(threads.map((id) => readFile(`/proc/self/task/${id}/stat`, 'utf8')))
+  // The name in parentheses may hold spaces; what follows it begins with field 3.
+  return stats.map((stat) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]))
+}
