@@ -197,7 +197,8 @@ export class Catalogs {
 
   /** Endpoints are kept apart by all that decides what they show: nobody is ever given what was made for another. */
   #cacheKey(name: EndpointName, { scope, viewer }: Rights): string {
-    const endpoint = name.kind === 'all' ? '' : `${name.kind} ${name.name}`
+    // A name as it came costs nothing to look up; no path holds a zero byte.
+    const endpoint = name.kind === 'all' ? '' : name.kind === 'named' ? name.name : `\0${name.name}`
     if (scope.kind === 'all' && viewer === undefined) return endpoint
     return `${this.#scopeKey(scope)}\0${viewer === undefined ? '' : `@${viewer}`}\0${endpoint}`
   }
