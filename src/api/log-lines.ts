@@ -1,4 +1,4 @@
-import type { LogLine } from './ports.ts'
+import type { LogLine } from '../observability/log-lines.ts'
 import type { Streamed } from './route.ts'
 
 /** Lines as the contract has them. */

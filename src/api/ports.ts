@@ -11,6 +11,7 @@ import type {
   SettingsEdit,
 } from '../domain/settings-revision.ts'
 import type { ActivityFilter, ActivityStore } from '../observability/activity/ports.ts'
+import type { LogLine } from '../observability/log-lines.ts'
 
 /** What the management API needs of the rest of the hub: one small interface for each resource. */
 export interface Services {
@@ -224,14 +225,6 @@ export type ExportFormat = 'ndjson' | 'csv'
 export interface ActivityRecorder {
   access(record: Omit<AccessRecord, 'id' | 'node'>): void
   audit(record: Omit<AuditRecord, 'id' | 'node'>): void
-}
-
-export interface LogLine {
-  readonly timestamp: number
-  readonly level: string
-  readonly message: string
-  /** The server that it concerns, if it is one's. */
-  readonly server: string | undefined
 }
 
 export interface LogsPort {

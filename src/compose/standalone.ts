@@ -169,6 +169,7 @@ async function open(
   const { host, dataDir, settingsPath, settingsOptional, environment } = options
   const { clock, random, log, redactor } = deps
   const loopback = isLoopback(host)
+  const proxies = trustedProxies(environment)
   const publicUrl = readPublicUrl(environment['FRONTEND_BASE_URL'])
   const keyring = new Keyring({ openWithoutKeys: loopback, stored: true, clock })
   const hasStoredKeys = () => keyring.keys.some(({ origin }) => origin === 'api')
@@ -181,7 +182,7 @@ async function open(
   opening.defer(() => state.storage.close())
 
   const sessionSecret = (await state.secrets.get('SESSION_SECRET')).value
-  const secrets = new KnownSecrets(redactor, await ownSecrets(state, environment))
+  const secrets = new KnownSecrets(redactor, [sessionSecret, ...(await ownSecrets(state, environment))])
   let current: CheckedSettings | undefined
   let hub: Hub | undefined
   const people = new People({
@@ -191,7 +192,7 @@ async function open(
     adminPassword: environment['ADMIN_PASSWORD'] || undefined,
     readOnly: isSwitchedOn(environment['READ_ONLY'] ?? environment['READONLY']),
     ownOrigins: new Set([...options.allowedOrigins, ...(publicUrl ? [publicUrl.origin] : [])]),
-    behindProxy: trustedProxies(environment) > 0,
+    behindProxy: proxies > 0,
     clock,
     random,
     log,
@@ -233,7 +234,7 @@ async function open(
   })
   opening.defer(() => activity.close())
 
-  const addresses = new ClientAddresses(trustedProxies(environment))
+  const addresses = new ClientAddresses(proxies)
   const page = setupPage()
   let api: Api | undefined
   const serving = new Serving({
@@ -244,7 +245,7 @@ async function open(
     originPolicy: originPolicy({ ...options, publicUrl }),
     keyring,
     callLog: deps.callLog ?? activity.calls,
-    trustedProxies: trustedProxies(environment),
+    trustedProxies: proxies,
     clock,
     random,
     log,
@@ -285,12 +286,12 @@ async function open(
   })
   opening.defer(() => api.close())
   note(first)
+  people.keys.declared()
 
   function note(next: CheckedSettings): void {
     current = next
     secrets.add(secretsOf(next))
     guard.passed(next.settings)
-    people.keys.declared()
   }
 
   async function apply(next: CheckedSettings): Promise<void> {
@@ -311,10 +312,10 @@ async function open(
 
 /** What the operator has given the hub for itself. No server is told, but people paste all sorts of things. */
 async function ownSecrets({ secrets, main }: State, environment: Environment): Promise<string[]> {
-  const [crypto, session] = [await secrets.get('CRYPTO_SECRET'), await secrets.get('SESSION_SECRET')]
+  const crypto = await secrets.get('CRYPTO_SECRET')
   const old = await secrets.old('CRYPTO_SECRET')
   const password = main.kind === 'sqlite' ? '' : main.password
-  return [crypto.value, session.value, ...old, password, environment['ADMIN_PASSWORD'] ?? '']
+  return [crypto.value, ...old, password, environment['ADMIN_PASSWORD'] ?? '']
 }
 
 /** Again and again while the database is away: the settings are in force already. */

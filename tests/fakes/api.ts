@@ -8,7 +8,6 @@ import type {
   ActivityRecorder,
   Authenticator,
   KeyView,
-  LogLine,
   Services,
   SettingsChange,
   SettingsDocument,
@@ -23,6 +22,7 @@ import { FULL_SCOPE, type KeyScope } from '../../src/domain/key-scope.ts'
 import { ANONYMOUS } from '../../src/domain/principal.ts'
 import type { Revision, SettingsEdit } from '../../src/domain/settings-revision.ts'
 import type { ActivityFilter } from '../../src/observability/activity/ports.ts'
+import type { LogLine } from '../../src/observability/log-lines.ts'
 import { interpretSettings } from '../../src/state/settings/interpret.ts'
 import { FakeClock } from '../harness/fake-clock.ts'
 import { recordingLogger } from '../harness/recording-logger.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isObject } from './json-path.ts'
+import { isObject } from '../../mcp/json-rpc.ts'
 
 /** JSON text that is the same for all documents with the same content, whatever the order of their members. */
 export function canonicalJson(value: unknown): string {

@@ -1,4 +1,4 @@
-import { isObject } from './json-path.ts'
+import { isObject } from '../../mcp/json-rpc.ts'
 
 /** By what people tell the items of a list apart, best first. */
 const FIELDS = ['id', 'name', 'username', 'clientId', 'client_id', 'uri'] as const

@@ -1,3 +1,5 @@
+import { isObject } from '../../mcp/json-rpc.ts'
+
 /** The way from a document to a place in it: names of members and numbers of items. */
 export type JsonPath = readonly (string | number)[]
 
@@ -14,8 +16,4 @@ export function valueAt(value: unknown, path: JsonPath): unknown {
     else at = isObject(at) && Object.hasOwn(at, step) ? at[step] : undefined
   }
   return at
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,7 @@
 import { HubError, toHubError } from '../../domain/errors.ts'
+import { isObject } from '../../mcp/json-rpc.ts'
 import { counterparts } from '../json/item-identity.ts'
-import { isObject, type JsonPath } from '../json/json-path.ts'
+import type { JsonPath } from '../json/json-path.ts'
 import { isSealed, type SecretBox } from './secret-box.ts'
 import { isReference, isSecretPlace, MASK, maskUrls, urlSecrets } from './secret-places.ts'
 

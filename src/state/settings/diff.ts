@@ -1,7 +1,8 @@
 import type { RevisionChange } from '../../domain/settings-revision.ts'
+import { isObject } from '../../mcp/json-rpc.ts'
 import { sameJson } from '../json/canonical.ts'
 import { identitiesOf } from '../json/item-identity.ts'
-import { isObject, type JsonPath, toPointer } from '../json/json-path.ts'
+import { type JsonPath, toPointer } from '../json/json-path.ts'
 import { maskSecrets } from '../secrets/secrets-in-document.ts'
 
 type Document = Record<string, unknown>

@@ -1,9 +1,10 @@
 import { applyEdits as applyTextEdits, type FormattingOptions, modify } from 'jsonc-parser'
 import { HubError } from '../../domain/errors.ts'
 import type { SettingsEdit } from '../../domain/settings-revision.ts'
+import { isObject } from '../../mcp/json-rpc.ts'
 import { sameJson } from '../json/canonical.ts'
 import { identitiesOf } from '../json/item-identity.ts'
-import { isObject, type JsonPath, valueAt } from '../json/json-path.ts'
+import { type JsonPath, valueAt } from '../json/json-path.ts'
 import { parseDocument } from './document.ts'
 
 type Document = Record<string, unknown>

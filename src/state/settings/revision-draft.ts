@@ -1,7 +1,7 @@
 import { HubError } from '../../domain/errors.ts'
 import type { ChangeReason, Revision } from '../../domain/settings-revision.ts'
+import { isObject } from '../../mcp/json-rpc.ts'
 import { checksumOf } from '../json/canonical.ts'
-import { isObject } from '../json/json-path.ts'
 import type { SecretBox } from '../secrets/secret-box.ts'
 import { type Document, openReadable, sealSecrets } from '../secrets/secrets-in-document.ts'
 import { diffDocuments } from './diff.ts'

@@ -1,6 +1,7 @@
 import type { Insertable } from 'kysely'
 import { HubError } from '../../../domain/errors.ts'
 import type { Revision } from '../../../domain/settings-revision.ts'
+import { isObject } from '../../../mcp/json-rpc.ts'
 import type { DocumentStore } from '../../settings/ports.ts'
 import type { Database } from '../database.ts'
 import type { GroupsTable, SectionsTable, ServersTable, Trx } from '../schema.ts'
@@ -161,10 +162,6 @@ function shortText(value: unknown, width: number): string | null {
 
 function asText(value: unknown): string | null {
   return typeof value === 'string' && !value.includes('\0') && value.isWellFormed() ? value : null
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isServers(value: unknown): value is Record<string, Json> {
