@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import { HubError } from '../../domain/errors.ts'
 import type { Database } from './database.ts'
 import { type Tables, TOPICS, type Trx } from './schema.ts'
@@ -9,8 +9,9 @@ export type DumpedRow = Readonly<Record<string, string | number | boolean | null
 
 interface DumpedTable {
   readonly name: TableName
-  /** The unique column by which pages follow each other. */
+  /** The unique column by which pages follow each other; for a log, by its time before that. */
   readonly key: string
+  readonly sortedByTime?: true
   /** A number that the database counts up by itself: nobody refers to it, so it is given anew. */
   readonly counted?: true
 }
@@ -28,9 +29,9 @@ const MAIN: readonly DumpedTable[] = [
 ]
 
 const LOGS: readonly DumpedTable[] = [
-  { name: 'mcp_usage_logs', key: 'id' },
-  { name: 'access_logs', key: 'id' },
-  { name: 'audit_log', key: 'id' },
+  { name: 'mcp_usage_logs', key: 'id', sortedByTime: true },
+  { name: 'access_logs', key: 'id', sortedByTime: true },
+  { name: 'audit_log', key: 'id', sortedByTime: true },
 ]
 
 const PARTS = { main: MAIN, logs: LOGS }
@@ -57,15 +58,26 @@ export function dumpTables(
   })
 }
 
-async function* rowsOf(trx: Trx, { name, key }: DumpedTable): AsyncGenerator<DumpedRow> {
-  for (let last: unknown; ; ) {
-    const after = last === undefined ? sql`` : sql`where ${sql.ref(key)} > ${last}`
+async function* rowsOf(trx: Trx, table: DumpedTable): AsyncGenerator<DumpedRow> {
+  const { name, key, sortedByTime } = table
+  const order = (sortedByTime ? ['timestamp', key] : [key]).map((column) => sql.ref(column))
+  for (let last: DumpedRow | undefined; ; ) {
     const { rows } = await sql<DumpedRow>`
-      select * from ${sql.table(name)} ${after} order by ${sql.ref(key)} limit ${sql.lit(PAGE)}`.execute(trx)
+      select * from ${sql.table(name)} where ${last ? isAfter(table, last) : sql`1 = 1`}
+      order by ${sql.join(order)} limit ${sql.lit(PAGE)}`.execute(trx)
     yield* rows
-    last = rows.at(-1)?.[key]
+    last = rows.at(-1)
     if (rows.length < PAGE) return
   }
+}
+
+function isAfter({ key, sortedByTime }: DumpedTable, last: DumpedRow): RawBuilder<SqlBool> {
+  const isLater = sql<SqlBool>`${sql.ref(key)} > ${last[key]}`
+  if (!sortedByTime) return isLater
+  const time = sql.ref('timestamp')
+  const then = last['timestamp']
+  // Written so that an index on both columns is of use.
+  return sql`${time} >= ${then} and (${time} > ${then} or ${isLater})`
 }
 
 function withoutCounter({ key, counted }: DumpedTable, row: DumpedRow): DumpedRow {

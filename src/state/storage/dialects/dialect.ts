@@ -40,6 +40,8 @@ export interface ColumnKinds {
   counting(column: ColumnDefinitionBuilder): ColumnDefinitionBuilder
   /** What follows the closing parenthesis of `create table`. */
   readonly tableSuffix: RawBuilder<unknown> | undefined
+  /** The same for a table whose rows shall lie in the order of its primary key. */
+  readonly sortedTableSuffix: RawBuilder<unknown> | undefined
   /** Indexes stand in `create table`, since a migration cannot be undone half-way and must be able to start again. */
   readonly inlineIndexes: boolean
 }

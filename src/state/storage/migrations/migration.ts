@@ -33,12 +33,32 @@ export class SchemaWriter {
     name: string,
     columns: (table: TableBuilder, kinds: ColumnKinds) => TableBuilder,
     indexes: readonly Index[] = [],
+    suffix = this.kinds.tableSuffix,
   ): Promise<void> {
-    const { tableSuffix, inlineIndexes } = this.kinds
+    const { inlineIndexes } = this.kinds
     let table = columns(this.db.schema.createTable(name).ifNotExists(), this.kinds)
     if (inlineIndexes) for (const index of indexes) table = withIndex(table, index)
-    await (tableSuffix ? table.modifyEnd(tableSuffix) : table).execute()
+    await (suffix ? table.modifyEnd(suffix) : table).execute()
     if (!inlineIndexes) for (const index of indexes) await this.#createIndex(name, index)
+  }
+
+  /**
+   * Makes a table of records whose key is their time and id: they are written, looked through and removed in that order. Where the engine can,
+   * they also lie in it, so that a record costs one place to write to and not two.
+   */
+  createLog(
+    name: string,
+    columns: (table: TableBuilder, kinds: ColumnKinds) => TableBuilder,
+    indexes: readonly Index[] = [],
+  ): Promise<void> {
+    const keyed = (table: TableBuilder, kinds: ColumnKinds) =>
+      columns(
+        table
+          .addColumn('id', kinds.text(50), (column) => column.notNull())
+          .addColumn('timestamp', kinds.integer, (column) => column.notNull()),
+        kinds,
+      ).addPrimaryKeyConstraint(`${name}_key`, ['timestamp', 'id'])
+    return this.createTable(name, keyed, indexes, this.kinds.sortedTableSuffix)
   }
 
   /** Makes counters of changes, which begin at 0. */

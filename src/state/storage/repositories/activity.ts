@@ -89,16 +89,23 @@ export class Activity {
   /** Removes up to `limit` records of a kind that are older than `before`; returns how many. */
   async prune(kind: keyof typeof TABLES, before: number, limit: number): Promise<number> {
     const table = TABLES[kind]
-    const { numDeletedRows } = await this.#database.read((db) => {
-      const oldest = db
+    const { numDeletedRows } = await this.#database.read(async (db) => {
+      const last = await db
         .selectFrom(table)
-        .select('id')
+        .select(['timestamp', 'id'])
         .where('timestamp', '<', before)
         .orderBy('timestamp')
-        .limit(limit)
-      // MySQL wants the limit one level further down.
-      const ids = db.selectFrom(oldest.as('oldest')).select('oldest.id')
-      return db.deleteFrom(table).where('id', 'in', ids).executeTakeFirstOrThrow()
+        .orderBy('id')
+        .offset(limit - 1)
+        .limit(1)
+        .executeTakeFirst()
+      const old = db.deleteFrom(table).where('timestamp', '<', before)
+      // Fewer than `limit` are old: then all of these.
+      if (!last) return old.executeTakeFirstOrThrow()
+      return old
+        .where('timestamp', '<=', last.timestamp)
+        .where((row) => row.or([row('timestamp', '<', last.timestamp), row('id', '<=', last.id)]))
+        .executeTakeFirstOrThrow()
     })
     return Number(numDeletedRows)
   }

@@ -93,6 +93,7 @@ async function capabilities(db: Kysely<Tables>): Promise<Capabilities> {
 }
 
 function columnsWith(collation: string): ColumnKinds {
+  const tableSuffix = sql`engine = innodb default charset = utf8mb4 collate = ${sql.raw(collation)}`
   return {
     text: (width) => `varchar(${width})`,
     longText: sql`longtext`,
@@ -100,7 +101,9 @@ function columnsWith(collation: string): ColumnKinds {
     flag: 'boolean',
     identity: 'bigint',
     counting: (column) => column.primaryKey().autoIncrement(),
-    tableSuffix: sql`engine = innodb default charset = utf8mb4 collate = ${sql.raw(collation)}`,
+    tableSuffix,
+    // InnoDB keeps all its tables so.
+    sortedTableSuffix: tableSuffix,
     inlineIndexes: true,
   }
 }

@@ -78,6 +78,7 @@ const columns: ColumnKinds = {
   identity: 'bigint',
   counting: (column) => column.primaryKey().generatedByDefaultAsIdentity(),
   tableSuffix: undefined,
+  sortedTableSuffix: undefined,
   inlineIndexes: false,
 }
 

@@ -1,7 +1,7 @@
 import { chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
-import { Kysely, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
+import { Kysely, SqliteIntrospector, SqliteQueryCompiler, sql } from 'kysely'
 import type { SqliteTarget } from '../../dsn.ts'
 import type { Tables } from '../../schema.ts'
 import type { Capabilities, ColumnKinds, OpenedDatabase, OpenOptions } from '../dialect.ts'
@@ -71,6 +71,7 @@ const columns: ColumnKinds = {
   identity: 'integer',
   counting: (column) => column.primaryKey().autoIncrement(),
   tableSuffix: undefined,
+  sortedTableSuffix: sql`without rowid`,
   inlineIndexes: false,
 }
 
