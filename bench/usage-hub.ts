@@ -63,16 +63,25 @@ const hub = await Standalone.start(
 )
 await hub.settled
 
-/** Records like those of fifty users with twenty servers, each made anew as a call makes it. */
+/** Records like those of fifty users with twenty servers: like a call's, they are made anew of texts that are there already. */
+const texts = Array.from({ length: 100 }, (_, n) => ({
+  username: `user-${n % 50}`,
+  keyId: `key-${n % 50}`,
+  server: `server-${n % 20}`,
+  tool: `tool-${n % 30}`,
+  sessionId: `session-of-the-bench-${n}`,
+}))
+
 function feed(count: number): void {
   const timestamp = Date.now()
-  for (let n = 0; n < count; n++, fed++)
+  for (let n = 0; n < count; n++, fed++) {
+    const { username, keyId, server, tool, sessionId } = texts[fed % texts.length] as (typeof texts)[number]
     activity.recorder.usage({
       timestamp,
-      username: `user-${fed % 50}`,
-      keyId: `key-${fed % 50}`,
-      server: `server-${fed % 20}`,
-      tool: `tool-${fed % 30}`,
+      username,
+      keyId,
+      server,
+      tool,
       success: true,
       durationMs: 12,
       error: undefined,
@@ -80,8 +89,9 @@ function feed(count: number): void {
       argumentsBytes: 0,
       ip: '127.0.0.1',
       userAgent: 'bench-client/1.0 (linux)',
-      sessionId: `session-of-the-bench-${fed % 100}`,
+      sessionId,
     })
+  }
 }
 
 let owed = 0
