@@ -1,5 +1,9 @@
 import { secretFolders } from '../compose/state.ts'
 import type { HubSettings } from '../domain/server-spec.ts'
+import { valueAt } from '../state/json/json-path.ts'
+import { MASK } from '../state/secrets/secret-places.ts'
+import type { ClusterFlags, ClusterOrigin } from '../state/settings/cluster.ts'
+import { loadClusterSettings } from '../state/settings/cluster-file.ts'
 import { isMissing, readSettingsFile } from '../state/settings/file-source.ts'
 import { type InterpretOptions, interpretSettings } from '../state/settings/interpret.ts'
 import { secretFileReader } from '../state/settings/secret-files.ts'
@@ -33,14 +37,24 @@ interface Row {
   readonly origin: string
 }
 
+export interface ShownConfig {
+  readonly options: HubOptions
+  readonly clusterFlags: ClusterFlags
+  readonly environment: Environment
+}
+
 /** Shows what is in force and where it comes from. Secrets (keys, headers, environments of servers) are left out. */
 export async function showConfig(
-  options: HubOptions,
-  environment: Environment,
+  shown: ShownConfig,
   output: Output,
   { origin, format }: { origin: boolean; format: 'table' | 'json' },
 ): Promise<void> {
-  const rows = [...optionRows(options), ...(await settingsRows(options, environment))]
+  const { options, environment } = shown
+  const rows = [
+    ...optionRows(options),
+    ...(await settingsRows(options, environment)),
+    ...(await clusterRows(shown)),
+  ]
   if (format === 'json') {
     const entries = rows.map(({ key, value, origin: from }) => [
       key,
@@ -50,7 +64,7 @@ export async function showConfig(
     return
   }
   const width = Math.max(...rows.map(({ key }) => key.length))
-  const values = rows.map(({ value }) => (typeof value === 'string' ? value : JSON.stringify(value)))
+  const values = rows.map(({ value }) => cell(value))
   const valueWidth = Math.max(...values.map((value) => value.length))
   for (const [index, row] of rows.entries()) {
     const value = values[index] ?? ''
@@ -96,6 +110,38 @@ async function settingsRows(options: HubOptions, environment: Environment): Prom
     })),
     ...listRows(settings, path),
   ]
+}
+
+function cell(value: unknown): string {
+  if (typeof value === 'string') return value
+  return value === null ? '-' : JSON.stringify(value)
+}
+
+async function clusterRows({ options, clusterFlags, environment }: ShownConfig): Promise<Row[]> {
+  const path = options.settings.value
+  const { settings, origins } = await loadClusterSettings({
+    path,
+    optional: options.settings.origin === 'default',
+    environment,
+    flags: clusterFlags,
+    readFile: secretFileReader(secretFolders(environment)),
+    opener: () => Promise.resolve((sealed) => sealed),
+  })
+  const from = ({ origin, name }: ClusterOrigin) => {
+    if (origin === 'default') return origin
+    return origin === 'file' ? `file ${path} ${name}` : `${origin} ${name}`
+  }
+  const special: Readonly<Record<string, unknown>> = {
+    enabled: settings.role !== 'standalone',
+    token: settings.token === undefined ? undefined : MASK,
+    oldTokens: settings.oldTokens.map(() => MASK),
+    'tls.enabled': settings.tls !== undefined,
+  }
+  return [...origins].map(([key, origin]) => ({
+    key: `cluster.${key}`,
+    value: (Object.hasOwn(special, key) ? special[key] : valueAt(settings, key.split('.'))) ?? null,
+    origin: from(origin),
+  }))
 }
 
 function listRows(settings: HubSettings, path: string): Row[] {

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { HubError } from '../domain/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../kernel/logger.ts'
+import type { ClusterFlags } from '../state/settings/cluster.ts'
 
 export type Origin = 'flag' | 'environment' | 'default'
 
@@ -24,7 +25,8 @@ export interface HubOptions {
   readonly allowedOrigins: Sourced<readonly string[]>
 }
 
-export interface Flags {
+/** `readOptions` reads those of the hub, `loadClusterSettings` those of the cluster. */
+export interface Flags extends ClusterFlags {
   readonly port?: string
   readonly host?: string
   readonly dataDir?: string

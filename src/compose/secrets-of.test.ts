@@ -12,6 +12,7 @@ test('what must not show up anywhere: values of the document, and what its refer
       b: { url: 'http://h/mcp', headers: { Authorization: 'Bearer ${FROM_ELSEWHERE_2}' } },
     },
     bearerKeys: [{ name: 'k', token: '${KEY_TOKEN}', enabled: true }],
+    cluster: { enabled: true, role: 'master', security: { token: '${TOKEN_OF_CLUSTER}' } },
   }
   const variables = {
     FROM_ELSEWHERE: 'value-of-the-key',
@@ -19,6 +20,7 @@ test('what must not show up anywhere: values of the document, and what its refer
     MY_TOKEN: 'value-of-my-token',
     FROM_ELSEWHERE_2: 'value-of-header',
     KEY_TOKEN: 'value-of-bearer-key',
+    TOKEN_OF_CLUSTER: 'value-of-cluster-token',
   }
   const interpreted = interpretSettings(JSON.stringify(document), 'x', variables)
   const secrets = secretsOf({ ...interpreted, document })
@@ -28,6 +30,7 @@ test('what must not show up anywhere: values of the document, and what its refer
     'value-of-my-token',
     'value-of-header',
     'value-of-bearer-key',
+    'value-of-cluster-token',
   ])
     expect([...secrets]).toContain(secret)
   // Paths would have holes everywhere.

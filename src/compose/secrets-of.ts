@@ -10,8 +10,8 @@ const TELLING = /key|token|secret|passw|pwd|auth|cred|cookie/i
  * Every value that must not show up in logs, records and errors: what stands in the document, and what its references come to.
  * Variables that only point somewhere, such as `HOME`, are left out, or every path would have holes.
  */
-export function secretsOf({ document, settings }: CheckedSettings): ReadonlySet<string> {
-  return new Set([...knownSecrets(document), ...expandedSecrets(document, settings)])
+export function secretsOf({ document, settings, clusterSecrets = [] }: CheckedSettings): ReadonlySet<string> {
+  return new Set([...knownSecrets(document), ...expandedSecrets(document, settings), ...clusterSecrets])
 }
 
 function* expandedSecrets(

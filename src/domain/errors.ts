@@ -53,6 +53,13 @@ const CODES = {
   'user.last-admin': { http: 409, rpc: -32603 },
   'server.launch-denied': { http: 403, rpc: -32003 },
   'settings.unreadable': { http: 500, rpc: -32603 },
+  'cluster.off': { http: 409, rpc: -32603 },
+  'link.refused': { http: 401, rpc: -32018 },
+  'link.lost': { http: 503, rpc: -32018 },
+  'link.violation': { http: 502, rpc: -32018 },
+  'link.version': { http: 409, rpc: -32018 },
+  'link.replaced': { http: 409, rpc: -32018 },
+  'node.duplicate': { http: 409, rpc: -32018 },
   internal: { http: 500, rpc: -32603 },
 } as const satisfies Record<string, { http: number; rpc: number }>
 

@@ -1,8 +1,10 @@
 import type { ActivityRules } from './activity.ts'
 import type { KeyGrant, KeyScope, RestAccess } from './key-scope.ts'
+import type { Isolation, Replication } from './replication.ts'
 import type { Shareable } from './visibility.ts'
 
 export type { KeyScope } from './key-scope.ts'
+export type { Isolation } from './replication.ts'
 
 /** How one MCP server is reached or started, with everything filled in and every `${VAR}` expanded. */
 export interface ServerSpec extends Shareable {
@@ -17,6 +19,8 @@ export interface ServerSpec extends Shareable {
   readonly idleTimeoutMs: number
   readonly call: CallLimits
   readonly overrides: Overrides
+  /** How many copies of it run in a cluster, and where. */
+  readonly replication: Replication
 }
 
 export type TransportSpec = StdioSpec | HttpSpec
@@ -35,9 +39,6 @@ export interface HttpSpec {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
 }
-
-/** `shared`: one upstream for everybody. `session`: one for each client session. */
-export type Isolation = 'shared' | 'session'
 
 export interface CallLimits {
   /** A call fails when the server has been silent this long. */

@@ -1,4 +1,5 @@
 import { DEFAULT_ACTIVITY_RULES } from '../../src/domain/activity.ts'
+import { defaultReplication } from '../../src/domain/replication.ts'
 import type {
   CallLimits,
   GroupMember,
@@ -33,6 +34,7 @@ export function serverSpec(name: string, parts: Partial<ServerSpec> = {}): Serve
     idleTimeoutMs: 0,
     call: CALL_LIMITS,
     overrides: NO_OVERRIDES,
+    replication: defaultReplication(parts.isolation ?? 'shared'),
     ...parts,
   }
 }

@@ -42,8 +42,10 @@ const PLACES = [
   'systemConfig.oauth.clients.*.client_secret',
   'systemConfig.cluster.token',
   'systemConfig.cluster.security.token',
+  'systemConfig.cluster.security.oldTokens',
   'cluster.token',
   'cluster.security.token',
+  'cluster.security.oldTokens',
 ].map((place) => place.split('.'))
 
 /** Whether a settings document keeps a secret at this path, or somewhere within such a place: mistakes hold secrets too. */

@@ -16,6 +16,8 @@ const SAMPLES = [
   'yoursession',
   'yourpassword',
   'yourkey',
+  'yourcluster',
+  'yoursecure',
   'mysecret',
   'supersecret',
   'secretkey',

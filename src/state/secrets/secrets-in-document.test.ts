@@ -49,7 +49,9 @@ const EVERYWHERE = {
     routing: { bearerAuthKey: 'canary-legacy' },
     smartRouting: { llmProviderApiKey: 'canary-llm', dbUrl: 'postgres://u:canary@h/d' },
     mcpRouter: { apiKey: 'canary-router' },
+    cluster: { security: { token: 'canary-cluster', oldTokens: ['canary-cluster-2'] } },
   },
+  cluster: { security: { token: 'canary-cluster-3', oldTokens: 'canary-cluster-4,canary-cluster-5' } },
 }
 
 const secret = fc.oneof(

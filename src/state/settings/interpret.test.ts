@@ -47,12 +47,11 @@ describe('settings that say nothing', () => {
     })
   })
 
-  test('[R40] of servers and users, but make a coordinator, are accepted; what does not work yet is said', () => {
+  test('[R40] of servers and users, but make a coordinator, are complete without a warning', () => {
     const { settings, warnings } = read({ systemConfig: { cluster: { enabled: true, mode: 'coordinator' } } })
     expect(settings.servers.size).toBe(0)
     expect(settings.sessionTimeoutMs).toBe(3_600_000)
-    expect(warnings).toHaveLength(1)
-    expect(warnings[0]).toMatch(/^f\.json:3:16: systemConfig\.cluster: this version runs standalone only/)
+    expect(warnings).toEqual([])
   })
 
   test.each([
@@ -86,6 +85,9 @@ describe('the life of a session', () => {
     const cluster = { coordinator: { stickySessionTimeout: 5_000 } }
     expect(read({ systemConfig: { cluster } }).settings.sessionTimeoutMs).toBe(5_000)
     expect(read({ systemConfig: { cluster, sessionTimeout: 7_000 } }).settings.sessionTimeoutMs).toBe(7_000)
+    expect(read({ cluster: { master: { stickySessionTimeout: 9_000 } } }).settings.sessionTimeoutMs).toBe(
+      9_000,
+    )
   })
 })
 

@@ -11,9 +11,11 @@ import type {
 } from '../../domain/server-spec.ts'
 import { mapStrings } from '../json/map-strings.ts'
 import { isSecretPlace } from '../secrets/secret-places.ts'
+import { checkClusterDocument } from './cluster.ts'
 import { type EmptyText, invalidSettings, parseDocument, type SettingsDocument } from './document.ts'
 import { type Expansion, expand, resolveSecret, type Sources, type Variables, whyMissing } from './expand.ts'
 import { type Complaints, interpretKeys } from './keys.ts'
+import { replicationOf } from './replication.ts'
 import {
   type ActivityInput,
   type GroupInput,
@@ -37,6 +39,8 @@ export interface Interpreted {
   readonly settings: HubSettings
   /** What is odd but no reason to refuse, as sentences with their place. */
   readonly warnings: readonly string[]
+  /** The tokens of the cluster that the document gives. */
+  readonly clusterSecrets?: readonly string[]
 }
 
 export interface InterpretOptions extends Omit<Sources, 'variables'> {
@@ -84,6 +88,7 @@ class Interpreter {
   run(): Interpreted {
     const { mcpServers = {}, groups = [], systemConfig: system = {} } = this.#input
     const { routing = {} } = system
+    const { sessionTimeoutMs, clusterSecrets } = this.#cluster()
     const servers = new Map(
       Object.entries(mcpServers).map(([name, input]) => [name, this.#server(name, input)] as const),
     )
@@ -98,18 +103,32 @@ class Interpreter {
       globalEndpoint: routing.enableGlobalRoute ?? true,
       groupsByName: routing.enableGroupNameRoute ?? true,
       bodyLimitBytes: this.#bodyLimit(routing.jsonBodyLimit),
-      sessionTimeoutMs:
-        system.sessionTimeout ??
-        system.cluster?.coordinator?.stickySessionTimeout ??
-        DEFAULTS.sessionTimeoutMs,
+      sessionTimeoutMs: system.sessionTimeout ?? sessionTimeoutMs,
       activity: activityRules(system.activityLog),
     }
-    if (system.cluster?.enabled)
-      this.#warn(
-        ['systemConfig', 'cluster'],
-        'this version runs standalone only; the cluster settings wait for a later one',
-      )
-    return { settings, warnings: this.#warnings }
+    return { settings, warnings: this.#warnings, ...clusterSecrets }
+  }
+
+  /** A node's part in a cluster is settled at its start; here mistakes are found before they keep it from starting. */
+  #cluster(): Pick<HubSettings, 'sessionTimeoutMs'> & {
+    clusterSecrets: Pick<Interpreted, 'clusterSecrets'>
+  } {
+    const { variables, ...outside } = this.#sources
+    const { settings, origins, warnings } = checkClusterDocument({
+      ...outside,
+      document: this.#input,
+      environment: variables,
+      source: this.#source,
+      locate: (path) => this.#document.locate(path),
+    })
+    this.#warnings.push(...warnings)
+    const { token, oldTokens, sticky } = settings
+    const tokens = [...(token === undefined ? [] : [token]), ...oldTokens]
+    const isGiven = origins.get('sticky.timeoutMs')?.origin !== 'default'
+    return {
+      sessionTimeoutMs: isGiven ? sticky.timeoutMs : DEFAULTS.sessionTimeoutMs,
+      clusterSecrets: tokens.length > 0 ? { clusterSecrets: tokens } : {},
+    }
   }
 
   #server(name: string, raw: ServerInput): ServerSpec {
@@ -117,13 +136,14 @@ class Interpreter {
     const enabled = raw.enabled ?? raw.disabled !== true
     const input = mapStrings(raw, (value, at) => this.#value(value, at, enabled), path) as ServerInput
     const { options = {} } = input
+    const isolation = input.isolation ?? (input.perSessionClient ? 'session' : 'shared')
     return {
       name,
       enabled,
       description: input.description,
       ...sharingOf(input),
       transport: enabled ? this.#transport(path, input) : this.#transportOfDisabled(path, input),
-      isolation: input.isolation ?? (input.perSessionClient ? 'session' : 'shared'),
+      isolation,
       startOnDemand: input.startOnDemand ?? false,
       idleTimeoutMs: input.idleTimeoutMs ?? (input.startOnDemand ? DEFAULTS.idleTimeoutMs : 0),
       call: {
@@ -136,6 +156,7 @@ class Interpreter {
         prompts: this.#overrides(name, input.prompts),
         resources: this.#overrides(name, input.resources),
       },
+      replication: replicationOf(input, isolation, (at, why) => this.#invalid([...path, ...at], why)),
     }
   }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { KEY_GRANTS } from '../../domain/key-scope.ts'
+import { BALANCE_STRATEGIES, STATE_LOSS_RULES } from '../../domain/replication.ts'
 
 /**
  * The settings document, in the format that users of MCPHub have. Every object is open: keys that the hub does not know
@@ -25,6 +26,43 @@ const sharing = {
   owner: z.string().optional(),
   visibility: z.enum(['private', 'group', 'public']).optional(),
   sharedWithUsers: names,
+}
+
+const copies = z.number().int().min(0).max(1_000)
+const nodeNames = z.array(text.max(255)).max(1_000).nullish()
+const aDay = milliseconds.max(86_400_000)
+
+/** How many copies of a server run in a cluster, and where. */
+const replication = {
+  replicas: copies.nullish(),
+  affinity: z
+    .looseObject({
+      nodeIds: nodeNames,
+      excludeNodeIds: nodeNames,
+      labels: z.record(text.max(255), scalar.transform(String)).nullish(),
+    })
+    .nullish(),
+  strategy: z.enum(BALANCE_STRATEGIES).nullish(),
+  loadBalanceStrategy: z.enum(BALANCE_STRATEGIES).nullish(),
+  /** `true` is `{}`, `false` is nothing. */
+  autoscale: z
+    .preprocess(
+      (value) => (value === true ? {} : value === false ? null : value),
+      z
+        .looseObject({
+          enabled: z.boolean().optional(),
+          min: copies.optional(),
+          max: copies.optional(),
+          minReplicas: copies.optional(),
+          maxReplicas: copies.optional(),
+          targetCalls: z.number().positive().max(1_000_000).optional(),
+          upAfterMs: aDay.optional(),
+          downAfterMs: aDay.optional(),
+        })
+        .nullish(),
+    )
+    .optional(),
+  stateLoss: z.enum(STATE_LOSS_RULES).nullish(),
 }
 
 const TYPES = ['stdio', 'streamable-http', 'streamableHttp', 'http', 'sse', 'openapi'] as const
@@ -56,6 +94,7 @@ export const serverSchema = z.looseObject({
   tools: itemOverrides.optional(),
   prompts: itemOverrides.optional(),
   resources: itemOverrides.optional(),
+  ...replication,
 })
 
 const selection = z.union([z.literal('all'), z.array(z.string())])
@@ -107,6 +146,9 @@ const userSchema = z.looseObject({
   email: z.string().optional(),
 })
 
+/** What stands in it is checked by `cluster.ts`, which takes several spellings from several places. */
+const cluster = z.looseObject({}).optional()
+
 const systemSchema = z.looseObject({
   routing: z
     .looseObject({
@@ -134,12 +176,7 @@ const systemSchema = z.looseObject({
       auditDays: days.optional(),
     })
     .optional(),
-  cluster: z
-    .looseObject({
-      enabled: z.boolean().optional(),
-      coordinator: z.looseObject({ stickySessionTimeout: timeout.optional() }).optional(),
-    })
-    .optional(),
+  cluster,
 })
 
 export const settingsSchema = z.looseObject({
@@ -148,6 +185,7 @@ export const settingsSchema = z.looseObject({
   bearerKeys: z.array(keySchema).optional(),
   users: z.array(userSchema).optional(),
   systemConfig: systemSchema.optional(),
+  cluster,
 })
 
 export type SettingsInput = z.infer<typeof settingsSchema>
