@@ -27,6 +27,8 @@ export interface RpcResult {
   readonly kind: 'result'
   readonly id: RequestId
   readonly result: unknown
+  /** Whether a tool calls this its error, where that is known without a look at `result`. */
+  readonly isError?: boolean
   /** The bytes of `result`, as they came. */
   readonly body: Buffer
 }

@@ -56,6 +56,16 @@ export function findMembers<K extends string>(
   return found
 }
 
+/**
+ * Where the value at `path` stands in `bytes`.
+ * @throws HubError `request.duplicate-member`
+ */
+export function locate(bytes: Buffer, path: readonly string[]): Span | undefined {
+  let at: Span | undefined = { start: 0, end: bytes.length }
+  for (const member of path) at = at && findMembers(bytes, at, [member])[member]
+  return at
+}
+
 /** The elements of the array that `bytes` holds from `start`. */
 export function findElements(bytes: Buffer, start: number): Span[] {
   const found: Span[] = []

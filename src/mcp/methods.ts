@@ -31,6 +31,9 @@ export const NOTIFICATION = {
   elicitationComplete: 'notifications/elicitation/complete',
 } as const
 
+/** Where the progress token stands in the params of any request (basic/utilities/progress). */
+export const TOKEN_PATH = ['_meta', 'progressToken'] as const
+
 /** RFC 5424 severities, least severe first (spec, server/utilities/logging). */
 export const LOGGING_LEVELS = [
   'debug',

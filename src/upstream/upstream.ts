@@ -14,6 +14,8 @@ export interface Upstream {
   respond(answer: { id: RpcRequest['id']; answer: RpcAnswer }): void
   /** Since when no call is in flight (monotonic clock, ms); undefined while one is. */
   readonly idleSince: number | undefined
+  /** Calls in flight. */
+  readonly load: number
   /** Why the connection has ended; undefined while it lives. */
   readonly ended: HubError | undefined
   /** Resolves with the reason once the connection has ended, however that came. Never rejects. */

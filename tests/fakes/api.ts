@@ -26,6 +26,7 @@ import type { LogLine } from '../../src/observability/log-lines.ts'
 import { interpretSettings } from '../../src/state/settings/interpret.ts'
 import { FakeClock } from '../harness/fake-clock.ts'
 import { recordingLogger } from '../harness/recording-logger.ts'
+import { FakeCluster } from './cluster.ts'
 import { fixedRandom } from './random.ts'
 
 const MASK = '********'
@@ -40,7 +41,10 @@ export interface Holder {
   readonly may: readonly Permission[]
 }
 
-const EVERYTHING = PERMISSIONS.filter((permission) => permission !== 'public')
+/** All that somebody who is known can have: nodes of a cluster are another matter. */
+const EVERYTHING = PERMISSIONS.filter(
+  (permission) => permission !== 'public' && permission !== 'cluster:node',
+)
 const ORDINARY: readonly Permission[] = [
   'servers:read',
   'servers:write',
@@ -55,10 +59,18 @@ const ORDINARY: readonly Permission[] = [
 /** An administrator, two users, and keys. */
 export const HOLDERS: Readonly<Record<string, Holder>> = {
   admin: { username: 'admin', may: EVERYTHING },
+  /** Nobody in particular, on an open hub. */
+  open: { kind: 'open', may: ['servers:read', 'cluster:read'] },
   alice: { username: 'alice', viewer: 'alice', may: ORDINARY },
   bob: { username: 'bob', viewer: 'bob', may: ORDINARY },
-  reader: { kind: 'key', keyId: 'k-read', may: ['servers:read', 'groups:read', 'settings:read'] },
+  reader: {
+    kind: 'key',
+    keyId: 'k-read',
+    may: ['servers:read', 'groups:read', 'settings:read', 'cluster:read'],
+  },
   narrow: { kind: 'key', keyId: 'k-none', may: [] },
+  /** Looks after the cluster, and may start no processes of its own choice. */
+  scaler: { kind: 'key', keyId: 'k-scale', may: ['servers:read', 'cluster:read', 'cluster:write'] },
   robot: { kind: 'key', keyId: 'k-robot', may: ['self'] },
   /** May everything, with the server `a` and the group `g1` only. */
   scoped: {
@@ -337,7 +349,7 @@ function ask(url: string, method: string, path: string, asking: Asking = {}): Pr
   })
 }
 
-function fakeHub(settings: FakeSettings, clock: FakeClock): HubInsight {
+export function fakeHub(settings: FakeSettings, clock: FakeClock): HubInsight {
   return {
     settings: () => interpretSettings(JSON.stringify(settings.document), 'settings', {}).settings,
     report: () => undefined,
@@ -452,6 +464,7 @@ function fakeServices(settings: FakeSettings, given: Partial<Services> = {}) {
       version: '0.0.0-test',
       node: 'node-1',
     },
+    cluster: new FakeCluster(),
     ...given,
   }
   return { services, asked, users, keys }

@@ -74,6 +74,7 @@ export class FakeUpstream implements Upstream {
   readonly responded: { id: RpcRequest['id']; answer: RpcAnswer }[] = []
   readonly closed: Promise<HubError>
   idleSince: number | undefined = 0
+  load = 0
   ended: HubError | undefined
   closeCalls = 0
   /** Looks at each call as it comes, such as to answer it at once. */

@@ -4,6 +4,7 @@ import { FakeFactory } from '../../../tests/fakes/factory.ts'
 import { fixedRandom } from '../../../tests/fakes/random.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
+import { defaultReplication } from '../../domain/replication.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import { DEFAULT_BACKOFF } from '../../kernel/backoff.ts'
 import { Semaphore } from '../../kernel/semaphore.ts'
@@ -143,6 +144,7 @@ describe('whether a process may go on under new settings', () => {
     ['an isolation', { isolation: 'session' }, false],
     ['a start on demand', { startOnDemand: true }, false],
     ['an idle time', { idleTimeoutMs: 5 }, false],
+    ['number of copies', { replication: { ...defaultReplication('shared'), replicas: 3 } }, true],
   ])('with another %s', (_what, parts, expected) => {
     expect(sameProcess(spec, { ...spec, ...parts })).toBe(expected)
   })

@@ -79,6 +79,12 @@ export class LocalFleet {
     return this.#servers.get(server)?.openUpstream(holder)
   }
 
+  /** The shared upstream, if it is open. */
+  sharedUpstreams(server: string): readonly Upstream[] {
+    const open = this.openUpstream(server, undefined)
+    return open ? [open] : []
+  }
+
   /** A client session has ended: its own upstreams go. */
   release(holderId: string): void {
     for (const server of this.#servers.values())

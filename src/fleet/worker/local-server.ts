@@ -99,6 +99,13 @@ export class LocalServer {
     return this.#held.size
   }
 
+  /** Calls in flight. */
+  get load(): number {
+    let load = this.openUpstream(undefined)?.load ?? 0
+    for (const upstream of this.#open.values()) load += upstream.load
+    return load
+  }
+
   stderr(): readonly string[] {
     return this.#deps.factory.stderr()
   }

@@ -23,7 +23,7 @@ export interface StdioLimits {
 }
 
 export const STDIO_LIMITS: StdioLimits = {
-  maxMessageBytes: 64 * 1024 * 1024,
+  maxMessageBytes: 128 * 1024 * 1024,
   maxQueuedBytes: 64 * 1024 * 1024,
   graceMs: 2_000,
 }
