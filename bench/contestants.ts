@@ -9,7 +9,15 @@ import { Connection, Session } from './mcp-client.ts'
 import { GarbageProbe } from './memory.ts'
 import { freePort, type Processes, type Running } from './processes.ts'
 
-export type Contestant = { name: string; url: string; toolPrefix: string; running: Running }
+export type Contestant = {
+  name: string
+  url: string
+  toolPrefix: string
+  /** The process whose own time counts. */
+  running: Running
+  /** Others that it needs, whose time is counted apart. */
+  helpers?: Running[]
+}
 type ServerConfig = Record<string, unknown>
 
 const startTimeoutMs = 120_000
@@ -91,7 +99,7 @@ export async function startHub(
   return { running, origin, readyAfterMs: Math.round(performance.now() - started) }
 }
 
-async function untilReady(running: Running, origin: string, servers: string[]): Promise<void> {
+export async function untilReady(running: Running, origin: string, servers: string[]): Promise<void> {
   const until = performance.now() + startTimeoutMs
   let reason = 'it was never asked'
   while (performance.now() < until) {

@@ -89,8 +89,12 @@ export class Processes implements AsyncDisposable {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
   }
 
-  start(name: string, nodeArguments: string[], env: Record<string, string> = {}): Running {
-    const child = spawn(process.execPath, nodeArguments, { stdio: 'pipe', env: { ...process.env, ...env } })
+  start(name: string, nodeArguments: string[], env: Record<string, string> = {}, cwd?: string): Running {
+    const child = spawn(process.execPath, nodeArguments, {
+      stdio: 'pipe',
+      env: { ...process.env, ...env },
+      ...(cwd === undefined ? {} : { cwd }),
+    })
     const running = new Running(name, child)
     this.#running.add(running)
     return running

@@ -42,10 +42,10 @@ export function rowsOf(all: Series[]): Row[] {
   })
 }
 
-const atLeast = (name: string, value: number, limit: number, unit: string): Check => {
+export const atLeast = (name: string, value: number, limit: number, unit: string): Check => {
   return { name, value, limit, unit, isReached: value >= limit }
 }
-const atMost = (name: string, value: number, limit: number, unit: string): Check => {
+export const atMost = (name: string, value: number, limit: number, unit: string): Check => {
   return { name, value, limit, unit, isReached: value <= limit }
 }
 

@@ -4,12 +4,20 @@ import type { Contestant } from './contestants.ts'
 import type { Driver } from './driver.ts'
 import type { LoadResult } from './load.ts'
 import { processorMs } from './memory.ts'
+import type { Running } from './processes.ts'
 import { median } from './statistics.ts'
 import type { Workload } from './workloads.ts'
 
 export type Pace = { rounds: number; durationMs: number; warmUpMs: number }
-export type Round = LoadResult & { processorUsPerCall: number }
-export type Summary = { callsPerSecond: number; p50Ms: number; p99Ms: number; processorUsPerCall: number }
+export type Round = LoadResult & { processorUsPerCall: number; helperUsPerCall: number }
+export type Summary = {
+  callsPerSecond: number
+  p50Ms: number
+  p99Ms: number
+  processorUsPerCall: number
+  /** Of all helpers together. */
+  helperUsPerCall: number
+}
 export type Series = {
   section: string
   sessions: number
@@ -55,17 +63,25 @@ export async function play(driver: Driver, match: Match, pace: Pace): Promise<Se
 }
 
 async function playOne(driver: Driver, match: Match, contestant: Contestant, pace: Pace): Promise<Round> {
-  const { url, toolPrefix, running } = contestant
+  const { url, toolPrefix, running, helpers = [] } = contestant
   const { workload, sessions } = match
   const tool = `${toolPrefix}${workload.kind}`
   const before = await processorMs(running.pid)
+  const helpersBefore = await togetherMs(helpers)
   const { warmUpMs, durationMs } = pace
   const result = await driver.load({ url, sessions, warmUpMs, durationMs, workload: { ...workload, tool } })
   const spentMs = (await processorMs(running.pid)) - before
+  const helpersSpentMs = (await togetherMs(helpers)) - helpersBefore
   if (result.calls === 0) throw new Error(`${contestant.name} answered no call within ${durationMs} ms`)
   // Calls of the warm-up cost time and are not counted: the share of the window is all that may be charged.
   const share = durationMs / (warmUpMs + durationMs)
-  return { ...result, processorUsPerCall: (spentMs * share * 1000) / result.calls }
+  const perCall = (ms: number) => (ms * share * 1000) / result.calls
+  return { ...result, processorUsPerCall: perCall(spentMs), helperUsPerCall: perCall(helpersSpentMs) }
+}
+
+async function togetherMs(processes: Running[]): Promise<number> {
+  const each = await Promise.all(processes.map(({ pid }) => processorMs(pid)))
+  return each.reduce((sum, ms) => sum + ms, 0)
 }
 
 export function summaryOf(rounds: Round[]): Summary {
@@ -75,6 +91,7 @@ export function summaryOf(rounds: Round[]): Summary {
     p50Ms: over(({ p50Ms }) => p50Ms),
     p99Ms: over(({ p99Ms }) => p99Ms),
     processorUsPerCall: over(({ processorUsPerCall }) => processorUsPerCall),
+    helperUsPerCall: over(({ helperUsPerCall }) => helperUsPerCall),
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Check, Report, Row } from './report.ts'
 import { checksOf, rowsOf } from './report.ts'
 
-type Table = { head: string[]; body: string[][] }
+export type Table = { head: string[]; body: string[][] }
 
 const mb = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MB`
 const kb = (bytes: number) => `${(bytes / 1024).toFixed(2)} KB`
@@ -38,7 +38,7 @@ function measured(rows: Row[]): Table {
   return { head, body }
 }
 
-function judged(checks: Check[]): Table {
+export function judged(checks: Check[]): Table {
   const body = checks.map(({ name, value, limit, unit, isReached }) => {
     return [name, `${value.toFixed(3)} ${unit}`, `${limit} ${unit}`, isReached ? 'reached' : 'MISSED']
   })
@@ -84,7 +84,7 @@ export function asMarkdown(report: Report): string {
   return `${['# Bench', lines.join('\n'), ...parts].join('\n\n')}\n`
 }
 
-function plain({ head, body }: Table): string {
+export function plain({ head, body }: Table): string {
   const widths = head.map((title, n) =>
     Math.max(...[title, ...body.map((row) => row[n] ?? '')].map((c) => c.length)),
   )
@@ -98,7 +98,7 @@ function plain({ head, body }: Table): string {
   return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n')
 }
 
-function markdown({ head, body }: Table): string {
+export function markdown({ head, body }: Table): string {
   const line = (row: string[]) => `| ${row.join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n')
 }

@@ -46,7 +46,7 @@ async function playOne(
   const share = durationMs / (warmUpMs + durationMs)
   // What is still to be written must not weigh upon the next mode.
   await switchTo(hub, 'off')
-  return { ...result, processorUsPerCall: (spentMs * share * 1000) / result.calls }
+  return { ...result, processorUsPerCall: (spentMs * share * 1000) / result.calls, helperUsPerCall: 0 }
 }
 
 async function play(driver: Driver, hub: Running, url: string, sessions: number): Promise<Series[]> {
