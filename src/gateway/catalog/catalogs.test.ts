@@ -168,6 +168,19 @@ describe('the lists of a server', () => {
     expect(catalogs.listing('a')?.tools).toEqual([{ name: 'new' }])
   })
 
+  test('are read because another replica says so, once the one that was read is gone', async () => {
+    const { catalogs } = await start(one)
+    const [other, read] = [toolServer(['other']), toolServer(['read'])]
+    catalogs.serverUp('a', other)
+    await settle()
+    catalogs.serverUp('a', read)
+    await settle()
+    read.end()
+    catalogs.listChanged('a', other, ['tools'])
+    await settle()
+    expect(catalogs.listing('a')?.tools).toEqual([{ name: 'other' }])
+  })
+
   test('of a new process are read though the older one went away while it was read', async () => {
     const { catalogs, clock, tools } = await start(one)
     const older = new FakeUpstream(serverHello('t', { tools: {} }))

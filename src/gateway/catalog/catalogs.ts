@@ -136,8 +136,9 @@ export class Catalogs {
 
   /** The server announced a change of these lists. */
   listChanged(server: string, upstream: Upstream, kinds: readonly ListKind[]): void {
-    // A replaced process that finishes its last calls has no say any more.
-    if (this.#entries.get(server)?.source === upstream) this.#refresh(server, upstream, kinds)
+    const source = this.#entries.get(server)?.source
+    // A replaced process that finishes its last calls has no say any more; another replica has, once the one that was read is gone.
+    if (source === upstream || source?.ended) this.#refresh(server, upstream, kinds)
   }
 
   /** The server is down: what it showed last stays, marked stale; nobody waits for it any longer. */

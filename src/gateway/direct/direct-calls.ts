@@ -78,6 +78,7 @@ export class DirectCalls {
       client: call.client,
       stream: NOBODY_LISTENS,
       now: clock.monotonic(),
+      oneOff: true,
     })
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     const cancel = () => session.inFlight.get(REQUEST_ID)?.cancel('the caller has gone')

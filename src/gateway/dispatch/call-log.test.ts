@@ -4,6 +4,7 @@ import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { HubError } from '../../domain/errors.ts'
 import { ANONYMOUS } from '../../domain/principal.ts'
 import { parseMessage, type RpcRequest } from '../../mcp/json-rpc.ts'
+import { UnreadResult } from '../../mcp/unread.ts'
 import type { UsageEntry } from '../../observability/activity/record-maker.ts'
 import type { Outcome } from '../sessions/session.ts'
 import { watchCall } from './call-log.ts'
@@ -85,6 +86,13 @@ describe('[R222] what is noted of a tool call', () => {
     ['no answer', new HubError('upstream.timeout', 'Too late.'), false, 'Too late.'],
   ])('knows whether it went well: %s', async (_what, outcome, success, error) => {
     expect(await noted(outcome)).toMatchObject({ success, error })
+  })
+
+  test('does not parse a result that a worker has found to be no error', async () => {
+    const unreadable = Buffer.from('this would throw')
+    expect(await noted(new UnreadResult(1, unreadable, false))).toMatchObject({ success: true })
+    const failed = Buffer.from('{"isError":true,"content":[{"type":"text","text":"No such city."}]}')
+    expect(await noted(new UnreadResult(1, failed, true))).toMatchObject({ error: 'No such city.' })
   })
 
   test('is bounded however much the tool has to say', async () => {

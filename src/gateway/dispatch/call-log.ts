@@ -47,6 +47,8 @@ export function watchCall(
 function errorOf(outcome: Outcome): string | undefined {
   if (outcome instanceof Error) return outcome.message
   if (outcome.kind === 'error') return start(outcome.error.message)
+  // What a worker has looked at already need not be parsed here.
+  if (outcome.isError === false) return undefined
   const { result } = outcome
   return isObject(result) && result['isError'] === true ? start(firstText(result['content'])) : undefined
 }

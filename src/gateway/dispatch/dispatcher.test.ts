@@ -68,7 +68,12 @@ async function make({ left = LEFT, endpoint = ALL, specs = SPECS, principal = AN
     if (!found) throw new Error(`There is no server ${name}.`)
     return found
   }
-  const servers = { upstream: server, openUpstream: server, release: () => undefined }
+  const servers = {
+    upstream: server,
+    openUpstream: server,
+    sharedUpstreams: (name: string) => [server(name)],
+    release: () => undefined,
+  }
   const traffic = new Traffic(clock)
   const turns = new Turns(traffic, clock)
   const shared = new SharedState()
@@ -80,6 +85,7 @@ async function make({ left = LEFT, endpoint = ALL, specs = SPECS, principal = AN
     shared,
     log: logger,
     spec: (name) => settings.servers.get(name),
+    listing: (name) => catalogs.listing(name),
   })
   const finished: UsageEntry[] = []
   const calls: CallLog = { keepsArguments: () => false, finished: (call) => finished.push(call) }

@@ -217,6 +217,7 @@ export class Dispatcher {
     if (request.method === METHOD.unsubscribe) {
       if (!shared.unsubscribe(spec.name, uri, session))
         return reply.answer(encodeResult(request.id, EMPTY_RESULT))
+      this.#deps.relay.unsubscribeElsewhere(spec.name, uri, session)
       return this.#forward(session, request, reply, target, ['uri'])
     }
     // Counted from now on, so that somebody else's unsubscribing meanwhile does not end it.

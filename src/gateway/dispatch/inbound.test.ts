@@ -32,7 +32,10 @@ function make() {
   const alice = makeSession('alice')
   const bob = makeSession('bob')
   const asks = new Asks({ traffic, turns: new Turns(traffic, clock), clock, log: logger })
+  /** Which upstream each session uses, where a test says so. */
+  const uses = new Map<string, FakeUpstream>()
   const inbound = new Inbound({
+    servers: { openUpstream: (_server, holder) => uses.get(holder?.id ?? '') },
     asks,
     traffic,
     shared,
@@ -50,7 +53,7 @@ function make() {
     traffic.add(upstream, pending, inFlight)
     return { inFlight, pending }
   }
-  return { shared, asks, upstream, changes, alice, bob, say, call, lines }
+  return { shared, asks, upstream, uses, changes, alice, bob, say, call, lines }
 }
 
 const LOG = (level: string) => notification('notifications/message', { level, data: 'text' })
@@ -90,6 +93,17 @@ describe('an update of a resource', () => {
     expect(bob.stream.sent).toEqual([])
   })
 
+  test('is told to those who use the replica that it comes from, and to those who use none', () => {
+    const { say, shared, uses, upstream, alice, bob } = make()
+    for (const session of [alice, bob]) shared.subscribe('a', 'x://1', session)
+    uses.set('alice', new FakeUpstream())
+    say(updated)
+    expect([alice.stream.sent.length, bob.stream.sent.length]).toEqual([0, 1])
+    uses.set('alice', upstream)
+    say(updated)
+    expect([alice.stream.sent.length, bob.stream.sent.length]).toEqual([1, 2])
+  })
+
   test("of a session's own server is told to that session", () => {
     const { say, shared, alice, bob } = make()
     shared.subscribe('a', 'x://1', bob)
@@ -106,6 +120,17 @@ describe('an update of a resource', () => {
 })
 
 describe('a log message', () => {
+  test('that belongs to no call goes to those who use the replica that it comes from', () => {
+    const { say, shared, uses, alice, bob } = make()
+    for (const session of [alice, bob]) {
+      shared.setLevel('a', session, 'debug')
+      session.logLevel = 'debug'
+    }
+    uses.set('alice', new FakeUpstream())
+    say(LOG('error'))
+    expect([alice.stream.sent.length, bob.stream.sent.length]).toEqual([0, 1])
+  })
+
   test('goes to the client whose call is the only one in flight', () => {
     const { say, call, alice, bob, shared } = make()
     shared.setLevel('a', bob, 'debug')

@@ -6,6 +6,7 @@ import type { ListKind } from '../catalog/listing.ts'
 import type { Session } from '../sessions/session.ts'
 import { type Asks, send } from './asks.ts'
 import { type Attribution, attribute } from './attribution.ts'
+import type { Servers } from './servers.ts'
 import type { SharedState } from './shared-state.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -13,6 +14,7 @@ interface InboundDeps {
   readonly asks: Asks
   readonly traffic: Traffic
   readonly shared: SharedState
+  readonly servers: Pick<Servers, 'openUpstream'>
   readonly log: Logger
   /** A server's lists have changed. */
   listChanged(server: string, upstream: Upstream, kinds: readonly ListKind[]): void
@@ -65,13 +67,19 @@ export class Inbound {
     else this.#deps.listChanged(arrival.server, arrival.upstream, lists)
   }
 
-  #updated(notification: RpcNotification, { server, owner }: Arrival): void {
+  #updated(notification: RpcNotification, { server, upstream, owner }: Arrival): void {
     const uri = notification.params?.['uri']
     const bytes = encodeNotification(notification.method, notification.body)
     if (owner) owner.stream.unrelated(bytes)
     else if (typeof uri === 'string')
       for (const session of new Set(this.#deps.shared.subscribers(server, uri)))
-        session.stream.unrelated(bytes)
+        if (this.#hears(session, server, upstream)) session.stream.unrelated(bytes)
+  }
+
+  /** What several replicas say alike, a session hears from the one that it uses. */
+  #hears(session: Session, server: string, upstream: Upstream): boolean {
+    const used = this.#deps.servers.openUpstream(server, session)
+    return used === undefined || used === upstream
   }
 
   #logged(notification: RpcNotification, arrival: Arrival): void {
@@ -84,7 +92,12 @@ export class Inbound {
       if (reachesLevel(level, this.#threshold(session, arrival.server))) send(session, found.call, bytes)
     } else if (found.kind === 'none') {
       for (const session of this.#deps.shared.listeners(arrival.server))
-        if (session.logLevel && reachesLevel(level, session.logLevel)) session.stream.unrelated(bytes)
+        if (
+          session.logLevel &&
+          reachesLevel(level, session.logLevel) &&
+          this.#hears(session, arrival.server, arrival.upstream)
+        )
+          session.stream.unrelated(bytes)
     } else {
       // It belongs to one of several clients, or to a call that is over: showing it to anybody else would be a leak.
       this.#deps.log.debug({ server: arrival.server }, 'a log message could not be attributed to one client')

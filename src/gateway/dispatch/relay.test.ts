@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { serverSpec } from '../../../tests/fakes/domain.ts'
+import { listing, serverSpec } from '../../../tests/fakes/domain.ts'
 import { ANSWERED, type FakeInFlight, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
@@ -9,6 +9,7 @@ import type { ServerSpec } from '../../domain/server-spec.ts'
 import { parseMessage, type RpcAnswer, type RpcNotification, type RpcRequest } from '../../mcp/json-rpc.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { Relay } from './relay.ts'
+import type { CallEvent } from './servers.ts'
 import { SharedState } from './shared-state.ts'
 import { Traffic } from './traffic.ts'
 import { Turns } from './turns.ts'
@@ -20,10 +21,13 @@ function make(specs: readonly ServerSpec[] = [serverSpec('a')]) {
   const { logger, lines } = recordingLogger()
   const upstream = new FakeUpstream()
   const asked: [string, string | undefined][] = []
+  const observed: [Upstream, CallEvent][] = []
+  const lists = { a: listing() }
   /** What the servers give when they are asked for an upstream, and who looks at answers; replaced by tests. */
   const servers = {
     give: (): Upstream | Promise<Upstream> => upstream,
     open: (): Upstream | undefined => upstream,
+    all: undefined as readonly Upstream[] | undefined,
     onAnswer: (_answer: RpcAnswer): void => undefined,
   }
   const relay = new Relay({
@@ -36,13 +40,19 @@ function make(specs: readonly ServerSpec[] = [serverSpec('a')]) {
         asked.push([server, holder?.id])
         return servers.open()
       },
+      sharedUpstreams: (server) => {
+        asked.push([server, undefined])
+        return servers.all ?? [servers.open() ?? []].flat()
+      },
       release: () => undefined,
+      observed: (of, event) => observed.push([of, event]),
     },
     traffic,
     turns: new Turns(traffic, clock),
     shared,
     log: logger,
     spec: (name) => specs.find((spec) => spec.name === name),
+    listing: (name) => (name === 'a' ? lists.a : undefined),
   })
   const session = makeSession('alice')
   /** Sends a request of the client on its way. */
@@ -53,7 +63,7 @@ function make(specs: readonly ServerSpec[] = [serverSpec('a')]) {
     relay.start(call, request(params), { target, namePath, onAnswer: (answer) => servers.onAnswer(answer) })
     return call
   }
-  return { relay, clock, traffic, shared, lines, upstream, servers, asked, session, start }
+  return { relay, clock, traffic, shared, lines, upstream, servers, asked, observed, lists, session, start }
 }
 
 function request(params: string): RpcRequest {
@@ -300,6 +310,98 @@ describe('a call whose server is lost', () => {
     upstream.lastCall.fail(new HubError('upstream.timeout', 'Too slow.'))
     await settle()
     expect([errorCode(late), [...traffic.of(upstream)]]).toEqual(['upstream.timeout', [late]])
+  })
+})
+
+describe('a call that may be carried out twice', () => {
+  const READS = listing({ tools: [{ name: 'x', annotations: { readOnlyHint: true } }] })
+
+  test('is sent once more to the replica that takes the place of the lost one, with a progress token of its own', async () => {
+    const { start, upstream, servers, lists } = make()
+    lists.a = READS
+    const call = start('{"name":"a-x","_meta":{"progressToken":"mine"}}')
+    const next = new FakeUpstream()
+    servers.give = () => next
+    upstream.lastCall.fail(LOST)
+    await settle()
+    expect([upstream.lastCall.call.progressToken, next.lastCall.call.progressToken]).toEqual([1, 2])
+    next.lastCall.call.onProgress?.(notification('notifications/progress', { progressToken: 2, progress: 1 }))
+    expect(call.reply.messages).toEqual([
+      '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"mine","progress":1}}',
+    ])
+    next.lastCall.succeed({ again: true })
+    await settle()
+    expect(call.reply.parsed).toMatchObject({ id: 7, result: { again: true } })
+  })
+
+  test('is not sent a third time', async () => {
+    const { start, upstream, lists } = make()
+    lists.a = READS
+    const call = start('{"name":"x"}')
+    upstream.lastCall.fail(LOST)
+    await settle()
+    upstream.lastCall.fail(LOST)
+    await settle()
+    expect([upstream.calls.length, errorCode(call)]).toEqual([2, 'upstream.lost'])
+  })
+
+  test('is not sent again when it took too long, was answered with an error, or is over', async () => {
+    const { start, upstream, lists } = make()
+    lists.a = READS
+    const late = start('{"name":"x"}')
+    upstream.lastCall.fail(new HubError('upstream.timeout', 'Too slow.'))
+    await settle()
+    const refused = start('{"name":"x"}')
+    upstream.lastCall.refuse(-32_000, 'no')
+    await settle()
+    const over = start('{"name":"x"}')
+    over.answer(Buffer.from('{"id":7}'), ANSWERED)
+    upstream.lastCall.fail(LOST)
+    await settle()
+    expect([upstream.calls.length, errorCode(late)]).toEqual([3, 'upstream.timeout'])
+    expect([refused.reply.answers.length, over.reply.answers]).toEqual([1, ['{"id":7}']])
+  })
+})
+
+test('whoever chooses between replicas hears how each call fares', async () => {
+  const { start, upstream, observed } = make()
+  start('{"name":"x"}')
+  upstream.lastCall.succeed({ isError: true })
+  await settle()
+  start('{"name":"x"}')
+  upstream.lastCall.fail(new HubError('upstream.timeout', 'Too slow.'))
+  await settle()
+  start('{"name":"x"}').cancel(undefined)
+  await settle()
+  expect(observed.map(([of, event]) => [of === upstream, event])).toEqual([
+    [true, 'sent'],
+    [true, 'answered'],
+    [true, 'sent'],
+    [true, 'timeout'],
+    [true, 'sent'],
+    [true, 'abandoned'],
+  ])
+})
+
+describe('what sessions want of a server that has several replicas', () => {
+  test('is told to each of them', () => {
+    const { relay, shared, session, servers, upstream } = make()
+    const other = new FakeUpstream()
+    servers.all = [upstream, other]
+    shared.setLevel('a', session, 'warning')
+    relay.tellLevel('a')
+    relay.unsubscribe('a', 'x://1')
+    for (const each of [upstream, other])
+      expect(each.calls.map(({ call }) => call.method)).toEqual(['logging/setLevel', 'resources/unsubscribe'])
+  })
+
+  test('ends on those that the last session does not use itself', () => {
+    const { relay, session, servers, upstream } = make()
+    relay.unsubscribeElsewhere('a', 'x://1', session)
+    const other = new FakeUpstream()
+    servers.all = [upstream, other]
+    relay.unsubscribeElsewhere('a', 'x://1', session)
+    expect([upstream.calls.length, other.lastCall.params]).toEqual([0, { uri: 'x://1' }])
   })
 })
 

@@ -14,8 +14,10 @@ import {
 import { splice } from '../../mcp/json-text.ts'
 import { METHOD, NOTIFICATION } from '../../mcp/methods.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import type { Listing } from '../catalog/listing.ts'
 import type { Target } from '../catalog/view.ts'
 import type { InFlight, Session } from '../sessions/session.ts'
+import { eventOf, isCertainlyNotAccepted, isLost, isRepeatable } from './repeatable.ts'
 import { locate, progressTokenOf, rewriteParams } from './reroute.ts'
 import type { Servers } from './servers.ts'
 import type { SharedState } from './shared-state.ts'
@@ -30,6 +32,8 @@ interface RelayDeps {
   readonly log: Logger
   /** The settings of the moment for a server; undefined once it is gone. */
   spec(server: string): ServerSpec | undefined
+  /** What the server offers, as last read. */
+  listing(server: string): Listing | undefined
 }
 
 interface Route {
@@ -70,27 +74,40 @@ export class Relay {
     this.#deps.servers.openUpstream(spec.name, session)?.notify(notification.method, notification.body)
   }
 
-  /** Tells a shared server the level that its sessions want together. */
+  /** Tells each replica of a shared server the level that its sessions want together. */
   tellLevel(server: string): void {
     const level = this.#deps.shared.level(server)
-    if (level) this.#tell(server, undefined, METHOD.setLevel, { level })
+    if (level) this.#tellAll(server, METHOD.setLevel, { level })
   }
 
   /** Tells the server that runs for this session alone. */
   tellOwnLevel(server: string, session: Session): void {
-    if (session.logLevel) this.#tell(server, session, METHOD.setLevel, { level: session.logLevel })
+    const upstream = session.logLevel && this.#deps.servers.openUpstream(server, session)
+    if (upstream) this.#tell(server, upstream, METHOD.setLevel, { level: session.logLevel })
   }
 
-  /** Nobody subscribes any more. */
-  unsubscribe(server: string, uri: string): void {
-    this.#tell(server, undefined, METHOD.unsubscribe, { uri })
+  /** Nobody subscribes any more; `except` is told by somebody else. */
+  unsubscribe(server: string, uri: string, except?: Upstream): void {
+    this.#tellAll(server, METHOD.unsubscribe, { uri }, except)
+  }
+
+  /** A session has ended the last subscription: the replicas that it does not use itself are told here. */
+  unsubscribeElsewhere(server: string, uri: string, session: Session): void {
+    const { servers } = this.#deps
+    // A server of one replica is told by the session's own request, even if that has yet to start it.
+    const shared = servers.sharedUpstreams(server)
+    if (shared.length > 1) this.unsubscribe(server, uri, servers.openUpstream(server, session))
+  }
+
+  #tellAll(server: string, method: string, params: unknown, except?: Upstream): void {
+    for (const upstream of this.#deps.servers.sharedUpstreams(server))
+      if (upstream !== except) this.#tell(server, upstream, method, params)
   }
 
   /** A request of the hub's own to a server that runs; one that does not is told when it comes up. */
-  #tell(server: string, session: Session | undefined, method: string, params: unknown): void {
-    const upstream = this.#deps.servers.openUpstream(server, session)
+  #tell(server: string, upstream: Upstream, method: string, params: unknown): void {
     const spec = this.#deps.spec(server)
-    if (!upstream || !spec) return
+    if (!spec) return
     upstream
       .request({ method, params: jsonBytes(params), limits: spec.call })
       .answer.catch((error: unknown) => {
@@ -125,19 +142,22 @@ export class Relay {
     })
     call.sent = { upstream, pending }
     this.#deps.traffic.add(upstream, pending, call)
+    this.#deps.servers.observed?.(upstream, 'sent')
     pending.answer
       .then(
         (answer) => {
           this.#deps.traffic.remove(upstream, pending)
           this.#deps.turns.finished(call)
+          this.#deps.servers.observed?.(upstream, 'answered')
           route.onAnswer?.(answer)
           call.answer(encodeAnswer(call.id, answer), answer)
         },
         (error: unknown) => {
           if (isStillAtWork(error)) this.#deps.traffic.linger(upstream, pending)
           else this.#deps.traffic.remove(upstream, pending)
+          this.#deps.servers.observed?.(upstream, eventOf(error))
           if (call.over) return
-          if (!call.resent && certainlyNotAccepted(error)) this.#resend(call, request, route)
+          if (!call.resent && this.#mayRepeat(request, route, error)) this.#resend(call, request, route)
           else this.#failed(call, error)
         },
       )
@@ -152,7 +172,14 @@ export class Relay {
     }
   }
 
-  /** Once more, on the upstream that takes the lost one's place: the server has never seen the request. */
+  /** Whether the call cannot be carried out twice by sending it again, or may be. */
+  #mayRepeat(request: RpcRequest, { target }: Route, error: unknown): boolean {
+    if (isCertainlyNotAccepted(error)) return true
+    if (!isLost(error)) return false
+    return isRepeatable(request.method, target.original, this.#deps.listing(target.spec.name))
+  }
+
+  /** Once more, on the upstream that takes the lost one's place. */
   #resend(call: InFlight, request: RpcRequest, route: Route): void {
     call.resent = true
     call.sent = undefined
@@ -172,10 +199,6 @@ function isStillAtWork(error: unknown): boolean {
   return (
     error instanceof HubError && (error.code === 'request.cancelled' || error.code === 'upstream.timeout')
   )
-}
-
-function certainlyNotAccepted(error: unknown): boolean {
-  return error instanceof HubError && error.data['accepted'] === false
 }
 
 /** Hands progress to the client under the token that it chose. */

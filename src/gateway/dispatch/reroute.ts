@@ -1,5 +1,9 @@
 import { isObject, isRequestId, type RequestId, type RpcRequest } from '../../mcp/json-rpc.ts'
-import { type Edit, findMembers, type Span, splice } from '../../mcp/json-text.ts'
+import { type Edit, locate, type Span, splice } from '../../mcp/json-text.ts'
+import { TOKEN_PATH } from '../../mcp/methods.ts'
+
+export { locate } from '../../mcp/json-text.ts'
+export { TOKEN_PATH } from '../../mcp/methods.ts'
 
 export interface Changes {
   /** The server's own name; stands in the place of the exposed one. */
@@ -40,19 +44,6 @@ export function rewriteParams(
   )
 }
 
-/** Where the progress token stands in the params of any request (basic/utilities/progress). */
-export const TOKEN_PATH = ['_meta', 'progressToken'] as const
-
 function standsAt(bytes: Buffer, { start, end }: Span, text: string): boolean {
   return end - start === text.length && bytes.toString('latin1', start, end) === text
-}
-
-/**
- * Where the value at `path` stands in `bytes`.
- * @throws HubError `request.duplicate-member`
- */
-export function locate(bytes: Buffer, path: readonly string[]): Span | undefined {
-  let at: Span | undefined = { start: 0, end: bytes.length }
-  for (const member of path) at = at && findMembers(bytes, at, [member])[member]
-  return at
 }

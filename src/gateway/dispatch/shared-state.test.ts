@@ -10,7 +10,7 @@ function make() {
 
 function told(shared: SharedState, server: string, capabilities = { logging: {} }): [string, unknown][] {
   const upstream = new FakeUpstream(serverHello('a', capabilities))
-  void shared.restore(server, upstream, CALL_LIMITS)
+  void shared.restore(server, { upstream, limits: CALL_LIMITS })
   return upstream.calls.map(({ call, params }) => [call.method, params])
 }
 
@@ -125,6 +125,27 @@ describe('a session that ends', () => {
     expect([...shared.subscribers('a', 'x://2')]).toEqual([bob])
     expect(told(shared, 'a').map(([, params]) => params)).toEqual([{ level: 'error' }, { uri: 'x://2' }])
     expect(shared.drop(alice)).toEqual({ orphaned: [], relevelled: [] })
+  })
+})
+
+describe('a replica of a server that has several', () => {
+  test('is told the subscriptions of those who use it, and the level of all', () => {
+    const { shared, alice, bob } = make()
+    shared.subscribe('a', 'x://1', alice)
+    shared.subscribe('a', 'x://2', bob)
+    shared.setLevel('a', bob, 'warning')
+    const upstream = new FakeUpstream(serverHello('a', { logging: {} }))
+    void shared.restore('a', { upstream, limits: CALL_LIMITS }, (session) => session === alice)
+    expect(upstream.calls.map(({ params }) => params)).toEqual([{ level: 'warning' }, { uri: 'x://1' }])
+  })
+
+  test('concerns sessions that have set something on the server', () => {
+    const { shared, alice, bob } = make()
+    expect(shared.concerns('a', alice)).toBe(false)
+    shared.subscribe('a', 'x://1', alice)
+    shared.setLevel('b', bob, 'debug')
+    expect([shared.concerns('a', alice), shared.concerns('a', bob)]).toEqual([true, false])
+    expect([shared.concerns('b', alice), shared.concerns('b', bob)]).toEqual([false, true])
   })
 })
 

@@ -95,14 +95,31 @@ export class SharedState {
     return { orphaned, relevelled }
   }
 
-  /** Tells a server that has just come (back) up what its sessions want. The caller awaits the answers. */
-  restore(server: string, upstream: Upstream, limits: CallTimes): Promise<unknown>[] {
+  /** Whether the session has set anything on the server. */
+  concerns(server: string, session: Session): boolean {
+    const state = this.#servers.get(server)
+    if (!state) return false
+    if (state.levels.has(session)) return true
+    for (const sessions of state.subscribers.values()) if (sessions.has(session)) return true
+    return false
+  }
+
+  /**
+   * Tells a replica that has just come (back) up, or that sessions have moved to, what those sessions want for which `uses` says yes. The
+   * log level is one for all replicas. The caller awaits the answers.
+   */
+  restore(
+    server: string,
+    { upstream, limits }: { upstream: Upstream; limits: CallTimes },
+    uses: (session: Session) => boolean = () => true,
+  ): Promise<unknown>[] {
     const told: Promise<unknown>[] = []
     const level = 'logging' in upstream.hello.capabilities ? this.level(server) : undefined
     const tell = (method: string, params: unknown) =>
       told.push(upstream.request({ method, params: jsonBytes(params), limits }).answer)
     if (level) tell(METHOD.setLevel, { level })
-    for (const uri of this.#servers.get(server)?.subscribers.keys() ?? []) tell(METHOD.subscribe, { uri })
+    for (const [uri, sessions] of this.#servers.get(server)?.subscribers ?? [])
+      if (sessions.values().some(uses)) tell(METHOD.subscribe, { uri })
     return told
   }
 

@@ -51,7 +51,14 @@ describe('a path', () => {
     },
   )
 
-  test.each(['/api', '/api/', '/api/servers', '/api/servers/a%2Fb?x=1'])('%s is for management', (target) => {
+  test.each([
+    '/api',
+    '/api/',
+    '/api/servers',
+    '/api/servers/a%2Fb?x=1',
+    '/internal/cluster/register',
+    '/cluster/register',
+  ])('%s is for management', (target) => {
     expect(classify(target)).toEqual({ kind: 'api' })
   })
 

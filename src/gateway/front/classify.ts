@@ -43,6 +43,8 @@ export function classify(target: string): Classified {
   if (HEALTH_PATHS.includes(path)) return { kind: 'health' }
   if (path === '/setup') return { kind: 'page' }
   if (path === '/api' || path.startsWith('/api/')) return { kind: 'api' }
+  // What nodes of a cluster ask each other.
+  if (path.startsWith('/internal/') || path === '/cluster/register') return { kind: 'api' }
   return reject(
     'route.unknown',
     `There is nothing at ${path.slice(0, 200)}.`,

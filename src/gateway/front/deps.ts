@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Keyring } from '../../access/keyring.ts'
 import type { OriginPolicy } from '../../access/origin.ts'
+import type { StickySettings } from '../../domain/cluster-settings.ts'
 import type { EndpointName } from '../../domain/endpoint.ts'
 import type { Principal } from '../../domain/principal.ts'
 import type { HubSettings } from '../../domain/server-spec.ts'
@@ -27,6 +28,8 @@ export interface FrontDeps {
   readonly originPolicy: OriginPolicy
   settings(): HubSettings
   readonly keyring: Keyring
+  /** How clients name the node that they want; undefined where there is one only. */
+  readonly sticky?: StickySettings
   /** The hub takes no new sessions. */
   stopping(): boolean
   /** One copy of equal identities: thousands of sessions come from a handful of clients. */

@@ -8,13 +8,20 @@ import type { EndpointScope } from '../catalog/scope.ts'
 import { type ClientAddress, Session, type SessionStream } from '../sessions/session.ts'
 import type { FrontDeps, McpRequest } from './deps.ts'
 
+/** Whoever sends `initialize`. */
+interface Newcomer extends Pick<McpRequest, 'endpoint' | 'principal'> {
+  readonly client: ClientAddress
+  /** The node that its calls should go to. */
+  readonly preferredNode: string | undefined
+}
+
 /**
  * Answers `initialize`: a new session, which is in the table, and what the endpoint says of itself.
  * @throws HubError when the endpoint is unknown, closed to the caller, or its only server is out of reach
  */
 export async function greet(
   deps: FrontDeps,
-  { endpoint, principal, client }: Pick<McpRequest, 'endpoint' | 'principal'> & { client: ClientAddress },
+  { endpoint, principal, client, preferredNode }: Newcomer,
   request: RpcRequest,
   makeStream: (revision: Revision) => SessionStream,
 ): Promise<{ session: Session; hello: ServerHello }> {
@@ -34,6 +41,7 @@ export async function greet(
     stream: makeStream(revision),
     now: clock.monotonic(),
   })
+  session.preferredNode = preferredNode
   // Its own server may speak to it before it is greeted.
   deps.sessions.add(session)
   try {

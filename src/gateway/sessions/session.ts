@@ -47,7 +47,7 @@ export class InFlight {
   readonly #onEnd: ((outcome: Outcome) => void) | undefined
   /** Set as soon as the server's upstream is at hand and the request was sent. */
   sent: { readonly upstream: Upstream; readonly pending: PendingCall } | undefined
-  /** It was sent a second time, because the first had certainly not been accepted. */
+  /** It was sent a second time, because the first was lost and doing it twice does no harm. */
   resent = false
   #over = false
 
@@ -132,6 +132,10 @@ export class Session {
   /** Monotonic time of the last request, ms. */
   lastSeen: number
   logLevel: LoggingLevel | undefined
+  /** It makes one call and is gone. */
+  readonly oneOff: boolean
+  /** The node that its calls should go to: see `Holder`. */
+  preferredNode: string | undefined
   ended: HubError | undefined
   #inFlight: Map<RequestId, InFlight> | undefined
   #asks: Map<number, OpenAsk> | undefined
@@ -146,6 +150,7 @@ export class Session {
     client: ClientAddress
     stream: SessionStream
     now: number
+    oneOff?: boolean
   }) {
     this.id = facts.id
     this.endpoint = facts.endpoint
@@ -155,6 +160,8 @@ export class Session {
     this.client = facts.client
     this.stream = facts.stream
     this.lastSeen = facts.now
+    this.oneOff = facts.oneOff ?? false
+    this.preferredNode = undefined
   }
 
   /** Requests under way, by the client's id. */

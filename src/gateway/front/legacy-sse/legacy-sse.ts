@@ -20,6 +20,7 @@ import type { FrontDeps, McpRequest } from '../deps.ts'
 import { EventWriter } from '../event-writer.ts'
 import { greet } from '../greeting.ts'
 import { accepts, EVENT_STREAM_TYPE, readBody } from '../http.ts'
+import { NodePreference } from '../node-preference.ts'
 
 /** A connection of which `initialize` has not come yet, or the session that came of it. */
 interface Connection {
@@ -28,6 +29,8 @@ interface Connection {
   readonly principal: Principal
   readonly client: ClientAddress
   readonly stream: SingleStream
+  /** The node that the client asks for. */
+  preferredNode: string | undefined
   session: Session | undefined
 }
 
@@ -38,9 +41,11 @@ interface Connection {
 export class LegacySse {
   readonly #deps: FrontDeps
   readonly #connections = new Map<string, Connection>()
+  readonly #preference: NodePreference
 
   constructor(deps: FrontDeps) {
     this.#deps = deps
+    this.#preference = new NodePreference(deps.sticky)
   }
 
   open({ request, response, endpoint, principal }: McpRequest): void {
@@ -58,6 +63,7 @@ export class LegacySse {
       principal,
       client: addresses.of(request),
       stream,
+      preferredNode: this.#preference.of(request),
       session: undefined,
     }
     this.#connections.set(connection.id, connection)
@@ -78,7 +84,13 @@ export class LegacySse {
     const connection = this.#connections.get(id)
     if (connection?.principal.id !== principal.id) throw unknownSession()
     const body = parseBody(await readBody(request, this.#deps.settings().bodyLimitBytes))
-    if (connection.session) connection.session.lastSeen = this.#deps.clock.monotonic()
+    const { session } = connection
+    if (session) {
+      session.lastSeen = this.#deps.clock.monotonic()
+      this.#preference.note(request, session)
+      // The stream's own head is long gone: the cookie comes with the answer to the next message.
+      this.#preference.beforeHead(request, response, session)?.()
+    } else connection.preferredNode = this.#preference.of(request) ?? connection.preferredNode
     // The transport answers on the stream; the POST only says that the message has come.
     response.writeHead(202, { 'Content-Type': 'text/plain' }).end('Accepted')
     const items = body.kind === 'single' ? [body.message] : body.items
@@ -108,10 +120,10 @@ export class LegacySse {
 
   async #initialize(connection: Connection, principal: Principal, request: RpcRequest): Promise<void> {
     try {
-      const { endpoint, client } = connection
+      const { endpoint, client, preferredNode } = connection
       const { session, hello } = await greet(
         this.#deps,
-        { endpoint, principal, client },
+        { endpoint, principal, client, preferredNode },
         request,
         () => connection.stream,
       )

@@ -21,6 +21,8 @@ interface ExchangeOptions {
   /** How many requests came in the POST. */
   readonly requests: number
   readonly batch: boolean
+  /** Called right before the head of an answer is sent. */
+  readonly beforeHead?: (() => void) | undefined
 }
 
 /**
@@ -76,6 +78,7 @@ export class PostExchange implements Reply {
     if (this.#stream) return this.#stream.finish()
     const { response } = this.#options
     if (this.#closed) return
+    this.#options.beforeHead?.()
     if (only) sendJson(response, 200, only)
     else if (this.#answers) sendJson(response, 200, Buffer.concat([OPEN, ...join(this.#answers), CLOSE]))
     // Everything was cancelled: whoever cancelled does not wait for an answer.
@@ -86,6 +89,7 @@ export class PostExchange implements Reply {
     const { response, streams } = this.#options
     if (this.#stream || this.#closed) return this.#stream
     this.#patience?.stop()
+    this.#options.beforeHead?.()
     this.#stream = streams.openPost(response)
     for (const answer of this.#answers ?? []) this.#stream.send(answer)
     return this.#stream

@@ -8,15 +8,18 @@ import type { Session } from '../../sessions/session.ts'
 import type { FrontDeps, McpRequest } from '../deps.ts'
 import { greet } from '../greeting.ts'
 import { accepts, EVENT_STREAM_TYPE, JSON_TYPE, readBody, sendJson } from '../http.ts'
+import { NodePreference } from '../node-preference.ts'
 import { PostExchange } from './post-exchange.ts'
 import { SessionStreams } from './session-streams.ts'
 
 /** Streamable HTTP of the 2025 era (spec 2025-11-25, basic/transports, "Streamable HTTP"). */
 export class Sessionful {
   readonly #deps: FrontDeps
+  readonly #preference: NodePreference
 
   constructor(deps: FrontDeps) {
     this.#deps = deps
+    this.#preference = new NodePreference(deps.sticky)
   }
 
   /** @throws HubError for everything that is answered with an HTTP error */
@@ -48,13 +51,18 @@ export class Sessionful {
     const { sessions, clock, addresses } = this.#deps
     const { session, hello } = await greet(
       this.#deps,
-      { ...incoming, client: addresses.of(incoming.request) },
+      {
+        ...incoming,
+        client: addresses.of(incoming.request),
+        preferredNode: this.#preference.of(incoming.request),
+      },
       message,
       (revision) => new SessionStreams(clock, revision),
     )
     // A client that has not waited would leave its session, and perhaps a process, until it expires.
     if (incoming.response.destroyed)
       return sessions.end(session, new HubError('client.gone', 'The client did not wait.'))
+    this.#preference.beforeHead(incoming.request, incoming.response, session)?.()
     sendJson(incoming.response, 200, encodeResult(message.id, jsonBytes(hello)), {
       'Mcp-Session-Id': session.id,
     })
@@ -77,12 +85,14 @@ export class Sessionful {
     batch: boolean,
   ): void {
     const { dispatcher, clock } = this.#deps
-    const { response } = incoming
+    const { request, response } = incoming
     const requests = countRequests(items)
     if (requests > 0) this.#ensureRoom(incoming, requests)
     const { stream: streams } = session
     if (!(streams instanceof SessionStreams)) throw foreignSession()
-    const reply = new PostExchange({ response, clock, streams, requests, batch })
+    this.#preference.note(request, session)
+    const beforeHead = this.#preference.beforeHead(request, response, session)
+    const reply = new PostExchange({ response, clock, streams, requests, batch, beforeHead })
     for (const item of items) {
       if (item instanceof HubError) reply.answer(encodeError(null, item.toRpc()))
       else if (item.kind === 'request') dispatcher.request(session, item, reply)
