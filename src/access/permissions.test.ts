@@ -43,13 +43,13 @@ const open: Identity = {
 
 const USER = ['groups:read', 'keys:own', 'public', 'self', 'servers:read', 'tools:call', 'usage:own']
 const READS = ['groups:read', 'public', 'servers:read', 'tools:call', 'usage:own']
-const READS_ALL = [...READS, 'logs:read', 'settings:read', 'usage:all']
-const WRITES = ['groups:write', 'keys:manage', 'keys:own', 'servers:write']
+const READS_ALL = [...READS, 'cluster:read', 'logs:read', 'settings:read', 'usage:all']
+const WRITES = ['cluster:write', 'groups:write', 'keys:manage', 'keys:own', 'servers:write']
 const BOTH = ['servers:launch', 'users:manage'] as const
 
 describe('what somebody may do', () => {
   test.each<[string, Identity, readonly string[]]>([
-    ['nobody on an open hub', open, ['public', 'servers:read']],
+    ['nobody on an open hub', open, ['cluster:read', 'public', 'servers:read']],
     ['a user', login('user'), USER],
     ['an admin', login('admin'), [...USER, ...READS_ALL, ...WRITES, ...BOTH, 'settings:write']],
     ['a key without REST', key(), ['public']],

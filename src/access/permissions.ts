@@ -4,7 +4,7 @@ import { FULL_SCOPE, KEY_GRANTS, type KeyGrant, type RestAccess } from '../domai
 import type { Principal } from '../domain/principal.ts'
 import type { Shareable } from '../domain/visibility.ts'
 
-/** Everything that a route can ask for. */
+/** Everything that a route can ask for. Nobody who logs in or has a key has `cluster:node`: see `NodeGate`. */
 export type Permission =
   | 'servers:read'
   | 'servers:write'
@@ -20,6 +20,9 @@ export type Permission =
   | 'usage:own'
   | 'usage:all'
   | 'logs:read'
+  | 'cluster:read'
+  | 'cluster:write'
+  | 'cluster:node'
   | 'self'
   | 'public'
 
@@ -37,8 +40,8 @@ export type Identity = {
   | { readonly kind: 'login'; readonly role: UserRole; readonly tokenHash: string }
 )
 
-/** On this machine, and nobody has made a key: names and states of servers. */
-const OPEN: readonly Permission[] = ['public', 'servers:read']
+/** On this machine, and nobody has made a key: names and states of servers and nodes. */
+const OPEN: readonly Permission[] = ['public', 'servers:read', 'cluster:read']
 
 const USER: readonly Permission[] = [
   'public',
@@ -61,17 +64,26 @@ const ADMIN: readonly Permission[] = [
   'settings:write',
   'usage:all',
   'logs:read',
+  'cluster:read',
+  'cluster:write',
 ]
 
 /** A key that opens a part of the hub reads about that part, whatever else it says. */
 const KEY_READS: readonly Permission[] = ['public', 'servers:read', 'groups:read', 'tools:call', 'usage:own']
-const KEY_READS_ALL: readonly Permission[] = [...KEY_READS, 'settings:read', 'usage:all', 'logs:read']
+const KEY_READS_ALL: readonly Permission[] = [
+  ...KEY_READS,
+  'settings:read',
+  'usage:all',
+  'logs:read',
+  'cluster:read',
+]
 const KEY_CHANGES_ALL: readonly Permission[] = [
   ...KEY_READS_ALL,
   'servers:write',
   'groups:write',
   'keys:own',
   'keys:manage',
+  'cluster:write',
 ]
 
 /** What an identity may do. Whatever is not here it may not. */

@@ -15,6 +15,9 @@ export const NOBODY: Identity = {
   principal: { ...ANONYMOUS, id: 'nobody', viewer: '', scope: scopeFromJson(undefined) },
 }
 
+/** A node of the cluster, which has shown the cluster token. */
+export const CLUSTER_NODE: Identity = { ...NOBODY, kind: 'key', keyId: 'cluster' }
+
 /** Who does something, as records and revisions name them. */
 export function actorOf({ kind, username, keyId }: Identity): string {
   if (kind === 'key' && keyId !== undefined) return `key:${keyId}`
@@ -34,6 +37,11 @@ export function allows(auth: Authenticator, identity: Identity, permission: Perm
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(['access.denied', 'access.unauthenticated'])
+
+/** Whether an identity may see of the cluster what opens something: ids of sessions, addresses of nodes. */
+export function showsSecrets(auth: Authenticator, identity: Identity): boolean {
+  return allows(auth, identity, 'cluster:write')
+}
 
 /** Whether an identity may know of a server: its key opens it, and its user may see it. */
 export function seesServer(

@@ -1,4 +1,5 @@
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { Permission } from '../access/permissions.ts'
 
 /** What the description of the API says beyond its routes. */
 export function openApiOptions(version: string) {
@@ -19,6 +20,12 @@ export function openApiOptions(version: string) {
           },
           cookie: { type: 'apiKey' as const, in: 'cookie', name: 'flotilla', description: 'A login.' },
           token: { type: 'apiKey' as const, in: 'header', name: 'x-auth-token', description: 'A login.' },
+          clusterToken: {
+            type: 'apiKey' as const,
+            in: 'header',
+            name: 'x-cluster-token',
+            description: 'The token that all nodes of a cluster share. It may come as bearer too.',
+          },
         },
       },
     },
@@ -26,5 +33,11 @@ export function openApiOptions(version: string) {
   }
 }
 
-/** Any of these lets somebody in. */
-export const SECURITY: Record<string, string[]>[] = [{ bearer: [] }, { cookie: [] }, { token: [] }]
+const PEOPLE: Record<string, string[]>[] = [{ bearer: [] }, { cookie: [] }, { token: [] }]
+const NODES: Record<string, string[]>[] = [{ clusterToken: [] }]
+
+/** What lets somebody in, any of it. */
+export function securityOf(permission: Permission): Record<string, string[]>[] {
+  if (permission === 'public') return []
+  return permission === 'cluster:node' ? NODES : PEOPLE
+}

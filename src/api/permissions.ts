@@ -16,6 +16,9 @@ export const PERMISSIONS = Object.keys({
   'usage:own': true,
   'usage:all': true,
   'logs:read': true,
+  'cluster:read': true,
+  'cluster:write': true,
+  'cluster:node': true,
   self: true,
   public: true,
 } satisfies Record<Permission, true>) as readonly Permission[]

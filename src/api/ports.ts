@@ -12,6 +12,9 @@ import type {
 } from '../domain/settings-revision.ts'
 import type { ActivityFilter, ActivityStore } from '../observability/activity/ports.ts'
 import type { LogLine } from '../observability/log-lines.ts'
+import type { ClusterPort } from './cluster-port.ts'
+
+export type * from './cluster-port.ts'
 
 /** What the management API needs of the rest of the hub: one small interface for each resource. */
 export interface Services {
@@ -27,6 +30,8 @@ export interface Services {
   readonly activity: ActivityPort
   readonly logs: LogsPort
   readonly status: StatusPort
+  /** Always there; standalone it has one node, and refuses what concerns others: see `standaloneCluster`. */
+  readonly cluster: ClusterPort
 }
 
 /** The parts of a request that tell who sends it. */

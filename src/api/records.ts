@@ -1,5 +1,6 @@
 import type { Identity } from '../access/permissions.ts'
 import { isObject } from '../mcp/json-rpc.ts'
+import { maskedSession } from './cluster-views.ts'
 import { actorOf } from './identity.ts'
 import type { ActivityRecorder } from './ports.ts'
 import type { Route } from './route.ts'
@@ -21,8 +22,15 @@ export interface Finished {
   readonly requestId: string
 }
 
-/** Probes come every few seconds and say nothing about anybody. */
-const UNRECORDED: ReadonlySet<string> = new Set(['health', 'healthz', 'livez', 'readyz', 'status'])
+/** What comes every few seconds and says nothing about anybody. */
+const UNRECORDED: ReadonlySet<string> = new Set([
+  'health',
+  'healthz',
+  'livez',
+  'readyz',
+  'status',
+  'internal.heartbeat',
+])
 
 /** Hands over what is remembered of a request: that it came, and, where it changes something, what became of it. */
 export function record(recorder: ActivityRecorder, request: Finished): void {
@@ -35,7 +43,7 @@ export function record(recorder: ActivityRecorder, request: Finished): void {
     username,
     keyId,
     action,
-    resource: request.path.slice(0, LONGEST),
+    resource: resourceOf(request).slice(0, LONGEST),
     method: request.method,
     statusCode: status,
     durationMs: request.durationMs,
@@ -55,10 +63,17 @@ export function record(recorder: ActivityRecorder, request: Finished): void {
   })
 }
 
+/** The path, in which a session's id is no more than a hint: it is a secret of its client. */
+function resourceOf({ path, params }: Finished): string {
+  const session = memberOf(params, 'session')
+  return session === undefined ? path : path.replace(/[^/]+\/?$/, maskedSession(String(session)))
+}
+
 /** Fills `{name}` from the path's parameters, else from the body; `{actor}` is whoever asks. */
 function targetOf(template: string, { params, body, identity }: Finished): string {
   return template.replaceAll(/\{(\w+)\}/g, (_whole, member: string) => {
     if (member === 'actor') return actorOf(identity)
+    if (member === 'session') return maskedSession(String(memberOf(params, member) ?? ''))
     const value = memberOf(params, member) ?? memberOf(body, member)
     return value === undefined ? '' : String(value).slice(0, LONGEST)
   })

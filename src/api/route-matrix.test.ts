@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HOLDERS, type Holder, startApi, type TestApi } from '../../tests/fakes/api.ts'
+import { SESSION } from '../../tests/fakes/cluster.ts'
 import {
   CREDENTIAL_KINDS,
   type CredentialKind,
@@ -31,6 +32,8 @@ const cases = routeMatrix(ROUTES, {
   id: 'g-hers',
   username: 'alice',
   number: '1',
+  node: 'n1',
+  session: SESSION,
 })
 
 test('the matrix has every route with every credential', () => {

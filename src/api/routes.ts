@@ -1,5 +1,8 @@
 import { authRoutes } from './resources/auth.ts'
+import { clusterRoutes } from './resources/cluster.ts'
+import { clusterNodeRoutes } from './resources/cluster-nodes.ts'
 import { groupRoutes } from './resources/groups.ts'
+import { internalRoutes } from './resources/internal.ts'
 import { keyRoutes } from './resources/keys.ts'
 import { logRoutes } from './resources/logs.ts'
 import { memberRoutes } from './resources/members.ts'
@@ -24,4 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...settingsRoutes,
   ...usageRoutes,
   ...logRoutes,
+  ...clusterRoutes,
+  ...clusterNodeRoutes,
+  ...internalRoutes,
 ]

@@ -44,6 +44,7 @@ export function serverView(hub: HubInsight, spec: ServerSpec): Record<string, un
     enabled: spec.enabled,
     type: transport.kind,
     isolation: spec.isolation,
+    replication: spec.replication,
     ...(spec.description === undefined ? {} : { description: spec.description }),
     ...stateFacts(report?.state, hub.monotonic()),
     catalog: hub.freshness(spec.name),

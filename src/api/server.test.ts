@@ -61,7 +61,8 @@ describe('the route table', () => {
 
   test('makes an audit record of everything that changes something', () => {
     const silent = ROUTES.filter(({ method, audit }) => method !== 'GET' && audit === undefined)
-    expect(silent.map(({ name }) => name)).toEqual(['tools.call'])
+    // Calls have records of their own, and heartbeats change nothing.
+    expect(silent.map(({ name }) => name)).toEqual(['tools.call', 'internal.heartbeat'])
   })
 
   test('is open to everybody only where it has to be', () => {
@@ -333,8 +334,9 @@ describe('GET /api/openapi.json', () => {
     )
     expect(paths['/api/servers']?.['get']?.security).toEqual([{ bearer: [] }, { cookie: [] }, { token: [] }])
     expect(paths['/health']?.['get']?.security).toEqual([])
+    expect(paths['/internal/cluster/register']?.['post']?.security).toEqual([{ clusterToken: [] }])
     expect(JSON.stringify(paths['/api/auth/keys']?.['post'])).toContain('requestsPerMinute')
     const { components } = body as { components: { securitySchemes: object } }
-    expect(Object.keys(components.securitySchemes)).toEqual(['bearer', 'cookie', 'token'])
+    expect(Object.keys(components.securitySchemes)).toEqual(['bearer', 'cookie', 'token', 'clusterToken'])
   })
 })

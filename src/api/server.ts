@@ -11,9 +11,9 @@ import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
 import { answersOf, bodyOf } from './envelope.ts'
 import { asHubError, failureOf } from './failure.ts'
-import { NOBODY, requireScope } from './identity.ts'
+import { CLUSTER_NODE, NOBODY, requireScope } from './identity.ts'
 import { parseBody } from './json-body.ts'
-import { openApiOptions, SECURITY } from './openapi.ts'
+import { openApiOptions, securityOf } from './openapi.ts'
 import { methodsOf } from './paths.ts'
 import type { ActivityRecorder, Credentials, Services } from './ports.ts'
 import { record } from './records.ts'
@@ -147,7 +147,7 @@ class ManagementApi implements Api {
         summary: route.summary,
         operationId: route.name,
         tags: [route.name.split('.')[0] ?? route.name],
-        security: route.permission === 'public' ? [] : SECURITY,
+        security: securityOf(route.permission),
         ...(params ? { params } : {}),
         ...(query ? { querystring: query } : {}),
         ...(body ? { body } : {}),
@@ -171,6 +171,8 @@ class ManagementApi implements Api {
     reply.raw.once('close', () => this.#remember(asked, { route, request, status: reply.statusCode }))
     if (route?.permission === 'public') {
       asked.identity = await this.#identifySoftly(asked.credentials)
+    } else if (route?.permission === 'cluster:node') {
+      asked.identity = await this.#identifyNode(asked.credentials)
     } else {
       asked.identity = await auth.identify(asked.credentials)
       if (!route) return
@@ -204,6 +206,19 @@ class ManagementApi implements Api {
       this.#deps.log.error({ err: error }, 'a credential could not be looked at')
       return NOBODY
     }
+  }
+
+  /** @throws HubError `access.unauthenticated`, and `access.denied` for who is known and no node */
+  async #identifyNode(credentials: Credentials): Promise<Identity> {
+    const { auth, cluster } = this.#deps.services
+    if (cluster.admits(credentials)) return CLUSTER_NODE
+    const identity = await auth.identify(credentials)
+    if (identity.kind === 'open')
+      throw new HubError('access.unauthenticated', 'This is for nodes of the cluster only.', {
+        cure: 'Send the token of the cluster (CLUSTER_TOKEN) in the header X-Cluster-Token.',
+      })
+    auth.authorize(identity, 'cluster:node')
+    return identity
   }
 
   #context(route: Route, request: FastifyRequest, reply: FastifyReply): Context {

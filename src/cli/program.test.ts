@@ -115,6 +115,41 @@ describe('flotilla config show', () => {
     })
   })
 
+  test('[R148] of a cluster shows each value with its origin, and no token', async () => {
+    const security = { token: 'canary-token-of-cluster', oldTokens: ['canary-older-token'] }
+    const cluster = { enabled: true, role: 'master', nodeId: 'from-file', weight: 2, security }
+    await writeFile(path, JSON.stringify({ cluster }))
+    const args = ['config', 'show', '--origin', '-s', path, '--name', 'Node 1', '--labels', 'gpu=yes']
+    const { code, data } = await flotilla([...args, '-o', 'json'], { CLUSTER_NODE_ID: 'from-environment' })
+    expect(code).toBe(0)
+    expect(data).not.toContain('canary')
+    expect(JSON.parse(data)).toMatchObject({
+      'cluster.enabled': { value: true, origin: `file ${path} cluster.enabled` },
+      'cluster.role': { value: 'coordinator', origin: `file ${path} cluster.role` },
+      'cluster.nodeId': { value: 'from-environment', origin: 'environment CLUSTER_NODE_ID' },
+      'cluster.nodeName': { value: 'Node 1', origin: 'flag --name' },
+      'cluster.labels': { value: { gpu: 'yes' }, origin: 'flag --labels' },
+      'cluster.weight': { value: 2, origin: `file ${path} cluster.weight` },
+      'cluster.token': { value: '********', origin: `file ${path} cluster.security.token` },
+      'cluster.oldTokens': { value: ['********'] },
+      'cluster.maxServers': { value: null, origin: 'default' },
+      'cluster.heartbeatIntervalMs': { value: 5_000, origin: 'default' },
+      'cluster.sticky.cookieName': { value: 'MCPHUB_NODE', origin: 'default' },
+      'cluster.tls.enabled': { value: false, origin: 'default' },
+    })
+    const table = await flotilla(args)
+    expect(table.data).toMatch(/^cluster\.token +\*{8} +file .*security\.token$/m)
+    expect(table.data).toMatch(/^cluster\.maxServers +- +default$/m)
+  })
+
+  test('of a cluster that cannot be ends with 78 and says why', async () => {
+    await writeFile(path, '{}')
+    const { code, talk } = await flotilla(['config', 'show', '-s', path, '--role', 'worker'])
+    expect(code).toBe(78)
+    expect(talk).toContain('flotilla: --role: a worker needs the URL of its coordinator')
+    expect(talk).toContain('CLUSTER_MASTER_URL')
+  })
+
   test('is a table for people', async () => {
     await writeFile(path, SETTINGS)
     const { data } = await flotilla(['config', 'show', '--origin', '-s', path])

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { type HubErrorCode, toHubError } from '../domain/errors.ts'
 import { LOG_LEVELS } from '../kernel/logger.ts'
 import { VERSION } from '../kernel/version.ts'
+import { addClusterCommands } from './cluster/commands.ts'
 import { showConfig, validateConfig } from './config.ts'
 import {
   backup,
@@ -70,11 +71,13 @@ function buildProgram(context: CliContext, setExit: (code: number) => void): Com
       writeErr: (text) => output.talk(text.trimEnd()),
     })
     .addHelpText('after', examples(texts))
-  withHubFlags(program.command('serve', { isDefault: true }).description(texts.serve), texts).action(
-    async (flags: Flags) => {
-      setExit(await serve({ options: readOptions(flags, environment), environment, output, texts, exitNow }))
-    },
-  )
+  withClusterFlags(
+    withHubFlags(program.command('serve', { isDefault: true }).description(texts.serve), texts),
+    texts,
+  ).action(async (flags: Flags) => {
+    const options = readOptions(flags, environment)
+    setExit(await serve({ options, clusterFlags: flags, environment, output, texts, exitNow }))
+  })
   const config = program.command('config').description(texts.config)
   config
     .command('validate')
@@ -84,16 +87,18 @@ function buildProgram(context: CliContext, setExit: (code: number) => void): Com
       const options = readOptions(file === undefined ? {} : { settings: file }, environment)
       await validateConfig(options.settings.value, environment, output, texts)
     })
-  withHubFlags(config.command('show').description(texts.configShow), texts)
+  withClusterFlags(withHubFlags(config.command('show').description(texts.configShow), texts), texts)
     .option('--origin', texts.optionOrigin, false)
     .addOption(
       new Option('-o, --output <format>', texts.optionOutput).choices(['table', 'json']).default('table'),
     )
     .action(async (flags: Flags & { origin: boolean; output: 'table' | 'json' }) => {
       const shape = { origin: flags.origin, format: flags.output }
-      await showConfig(readOptions(flags, environment), environment, output, shape)
+      const shown = { options: readOptions(flags, environment), clusterFlags: flags, environment }
+      await showConfig(shown, output, shape)
     })
   addDataCommands(program, config, context, texts)
+  addClusterCommands(program, { ...context, language: languageOf(context) })
   tab(program, { completionCommandName: 'completion' })
   return program
 }
@@ -156,13 +161,27 @@ function withHubFlags(command: Command, texts: Texts): Command {
     .addOption(new Option('-l, --log-level <level>', texts.optionLogLevel).choices(LOG_LEVELS))
 }
 
+function withClusterFlags(command: Command, texts: Texts): Command {
+  return command
+    .option('--role <role>', texts.optionRole)
+    .option('--coordinator <urls>', texts.optionCoordinator)
+    .option('--token-file <file>', texts.optionTokenFile)
+    .option('--node-id <id>', texts.optionNodeId)
+    .option('--name <name>', texts.optionNodeName)
+    .option('--labels <labels>', texts.optionLabels)
+    .option('--max-servers <number>', texts.optionMaxServers)
+}
+
 function examples(texts: Texts): string {
   return `
 ${texts.examples}
   flotilla
   flotilla serve --port 3100 --settings ./mcp_settings.json
+  flotilla serve --role worker --coordinator http://coordinator:3000 --token-file ./token
   flotilla config validate
   flotilla config show --origin
+  flotilla status
+  flotilla server scale <name> 3
   flotilla backup ./flotilla.backup
   flotilla migrate --from file --to database --dual-write
   source <(flotilla completion bash)`

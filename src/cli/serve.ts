@@ -1,8 +1,13 @@
-import { Standalone } from '../compose/standalone.ts'
+import { loadCluster } from '../compose/cluster/load.ts'
+import { Worker, type WorkerDeps, type WorkerOptions } from '../compose/cluster/worker.ts'
+import { DEFAULT_TUNING, Standalone } from '../compose/standalone.ts'
+import type { ClusterSettings } from '../domain/cluster-settings.ts'
 import { holdProcess, systemClock } from '../kernel/clock.ts'
 import { systemRandom } from '../kernel/random.ts'
 import { LogLines } from '../observability/log-lines.ts'
 import { Redactor } from '../observability/redaction.ts'
+import type { ClusterFlags } from '../state/settings/cluster.ts'
+import { requireTrust } from '../state/settings/cluster-trust.ts'
 import { hubLogger } from './log-output.ts'
 import type { HubOptions } from './options.ts'
 import type { Output } from './output.ts'
@@ -14,6 +19,8 @@ const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const
 
 export interface ServeContext {
   readonly options: HubOptions
+  /** For `loadClusterSettings`. */
+  readonly clusterFlags: ClusterFlags
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly output: Output
   readonly texts: Texts
@@ -21,8 +28,9 @@ export interface ServeContext {
   readonly exitNow: (code: number) => void
 }
 
-/** Runs the hub until a signal ends it; resolves with the exit code. */
-export async function serve({ options, environment, output, texts, exitNow }: ServeContext): Promise<number> {
+/** Runs this node until a signal ends it; resolves with the exit code. */
+export async function serve(context: ServeContext): Promise<number> {
+  const { options, environment, clusterFlags: flags } = context
   const redactor = new Redactor()
   const logs = new LogLines()
   const log = hubLogger(options.logLevel.value, (line) => {
@@ -30,31 +38,57 @@ export async function serve({ options, environment, output, texts, exitNow }: Se
     logs.take(harmless)
     return harmless
   })
-  const hub = await Standalone.start(
-    {
-      host: options.host.value,
-      port: options.port.value,
-      dataDir: options.dataDir.value,
-      settingsPath: options.settings.value,
-      settingsOptional: options.settings.origin === 'default',
-      allowedHosts: options.allowedHosts.value,
-      allowedOrigins: options.allowedOrigins.value,
-      environment,
-    },
-    { clock: systemClock, random: systemRandom, log, redactor, logs },
-  )
-  const stopped = untilSignal(hub, output, texts, exitNow)
+  const files = {
+    dataDir: options.dataDir.value,
+    settingsPath: options.settings.value,
+    settingsOptional: options.settings.origin === 'default',
+    environment,
+  }
+  const { settings: cluster, warnings } = await loadCluster({ ...files, flags })
+  const start = { ...files, ...addressOf(options, cluster) }
+  const untrusted = requireTrust({ settings: cluster, host: start.host })
+  for (const warning of new Set([...warnings, ...(untrusted ? [untrusted] : [])])) log.warn({}, warning)
+  const deps = { clock: systemClock, random: systemRandom, log, redactor, logs }
+  if (cluster.role === 'worker') return serveWorker(context, { ...start, settings: cluster }, deps)
+  const { value: allowedHosts } = options.allowedHosts
+  const { value: allowedOrigins } = options.allowedOrigins
+  const hub = await Standalone.start({ ...start, allowedHosts, allowedOrigins, cluster }, deps)
+  const { output, texts } = context
+  const stopped = untilSignal(hub, context)
   announce(hub, options, output, texts)
+  if (cluster.role === 'coordinator') output.talk(`  ${texts.joinBy(baseUrl(hub, options, environment))}\n`)
   announceSetup(hub, baseUrl(hub, options, environment), output, texts)
   void hub.settled.then(() => announceReady(hub, output, texts))
   return stopped
 }
 
+/** What the cluster's settings say of listening counts only where nothing else does. */
+function addressOf({ host, port }: HubOptions, { listen }: ClusterSettings): { host: string; port: number } {
+  return {
+    host: host.origin === 'default' ? (listen.host ?? host.value) : host.value,
+    port: port.origin === 'default' ? (listen.port ?? port.value) : port.value,
+  }
+}
+
+async function serveWorker(
+  context: ServeContext,
+  options: Omit<WorkerOptions, 'tuning'>,
+  deps: WorkerDeps,
+): Promise<number> {
+  const worker = await Worker.start({ ...options, tuning: DEFAULT_TUNING }, deps)
+  const { output, texts } = context
+  const { name, id } = worker.facts
+  const { coordinators, registerOnStartup } = worker.settings
+  const stopped = untilSignal(worker, context)
+  output.talk(`\n  ${texts.worker(name, id)}`)
+  output.talk(`  ${registerOnStartup ? texts.workerJoins(coordinators.join(', ')) : texts.workerWaits}`)
+  output.talk(`  ${texts.workerServes(`http://${options.host}:${worker.port}`)}\n`)
+  return stopped
+}
+
 function untilSignal(
-  hub: Standalone,
-  output: Output,
-  texts: Texts,
-  exitNow: (code: number) => void,
+  node: { stop(graceMs: number): Promise<void> },
+  { output, texts, exitNow }: ServeContext,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let asked = false
@@ -63,7 +97,7 @@ function untilSignal(
       if (asked) return exitNow(SIGNAL_EXIT[signal])
       asked = true
       output.talk(texts.stopping)
-      hub
+      node
         .stop(GRACE_MS)
         .then(() => resolve(0), reject)
         .finally(letGo)

@@ -3,11 +3,11 @@ import type { Keyring } from '../access/keyring.ts'
 import type { OriginPolicy } from '../access/origin.ts'
 import type { ConnectReport } from '../api/ports.ts'
 import type { HubInsight } from '../api/server-views.ts'
+import type { StickySettings } from '../domain/cluster-settings.ts'
 import { type HubError, toHubError } from '../domain/errors.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
-import { LocalFleet } from '../fleet/worker/local-fleet.ts'
-import type { Holder, ServerEvents } from '../fleet/worker/local-server.ts'
+import type { Holder } from '../fleet/worker/local-server.ts'
 import { Catalogs, type ListingStore } from '../gateway/catalog/catalogs.ts'
 import { LIST_KINDS, type ListKind } from '../gateway/catalog/listing.ts'
 import { type DirectCall, DirectCalls } from '../gateway/direct/direct-calls.ts'
@@ -24,27 +24,20 @@ import { ClientAddresses } from '../gateway/front/client-addresses.ts'
 import { Front } from '../gateway/front/front.ts'
 import type { Session } from '../gateway/sessions/session.ts'
 import { SessionTable, unknownSession } from '../gateway/sessions/session-table.ts'
-import type { BackoffPolicy } from '../kernel/backoff.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
-import { Semaphore } from '../kernel/semaphore.ts'
 import { TaskGroup } from '../kernel/task-group.ts'
-import { VERSION } from '../kernel/version.ts'
-import { LATEST_2025 } from '../mcp/eras.ts'
 import { encodeError } from '../mcp/json-rpc.ts'
-import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
+import type { InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
+import { type Fleet, type FleetListener, type FleetTuning, type MakeFleet, SHARED_IDENTITY } from './fleet.ts'
 import { InternedIdentities } from './interned.ts'
 import { hintsOf, shownDiffers } from './shown.ts'
+import { tellLost } from './state-lost.ts'
 import { tryServer } from './try-server.ts'
+import { Upkeep } from './upkeep.ts'
 
-export interface HubTuning {
-  readonly startConcurrency: number
-  readonly backoff: BackoffPolicy
-  /** How long a call waits for a server that is just starting, ms. */
-  readonly waitForServerMs: number
-  /** How long calls may go on when their server is replaced, ms. */
-  readonly drainMs: number
+export interface HubTuning extends FleetTuning {
   /** How long a first client waits for servers whose lists nobody has seen yet, ms. */
   readonly firstLookMs: number
   readonly maxSessions: number
@@ -64,30 +57,28 @@ export interface HubDeps {
   readonly callLog?: CallLog
   /** How many proxies stand before the hub whose `X-Forwarded-For` is to be believed; none by default. */
   readonly trustedProxies?: number
+  /** Reaches a server that is only tried. */
   factory(spec: ServerSpec): UpstreamFactory
+  readonly fleet: MakeFleet
+  /** How clients name the node that they want; undefined where there is one only. */
+  readonly sticky?: StickySettings
   /** Answers what is not MCP: management and health. */
   other(request: IncomingMessage, response: ServerResponse): void
   /** A server has changed its state, or its lists have been read. */
   onServerState(server: string): void
 }
 
-/** What the hub declares to servers that it shares between clients: all that it can bring to one client or another. */
-const SHARED_IDENTITY: ClientIdentity = {
-  protocolVersion: LATEST_2025,
-  clientInfo: { name: 'flotilla', version: VERSION },
-  capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} },
-}
-
 const NO_CALL_LOG: CallLog = { keepsArguments: () => false, finished: () => undefined }
 
-/** A standalone hub: front, gateway and fleet in one process, wired together. */
+/** Front and gateway, wired together, over a fleet wherever that runs. */
 export class Hub {
   readonly #deps: HubDeps
   readonly #tasks: TaskGroup
-  readonly #fleet: LocalFleet
+  readonly #fleet: Fleet
   readonly #catalogs: Catalogs
   readonly #sessions: SessionTable
   readonly #shared = new SharedState()
+  readonly #upkeep: Upkeep
   readonly #asks: Asks
   readonly #turns: Turns
   readonly #relay: Relay
@@ -107,7 +98,7 @@ export class Hub {
     const turns = new Turns(traffic, clock)
     this.#turns = turns
     this.#asks = new Asks({ traffic, turns, clock, log })
-    this.#fleet = this.#makeFleet()
+    this.#fleet = deps.fleet(this.#listener())
     this.#catalogs = new Catalogs(deps.settings, {
       ...deps,
       tasks: this.#tasks,
@@ -123,6 +114,8 @@ export class Hub {
     })
     const shared = this.#shared
     const servers = this.#fleet
+    const spec = (name: string) => this.#settings.servers.get(name)
+    this.#upkeep = new Upkeep({ shared, servers, tasks: this.#tasks, log, spec })
     const identities = new InternedIdentities()
     this.#relay = new Relay({
       servers,
@@ -130,9 +123,11 @@ export class Hub {
       turns,
       shared,
       log,
-      spec: (name) => this.#settings.servers.get(name),
+      spec,
+      listing: (name) => this.#catalogs.listing(name),
     })
     this.#inbound = new Inbound({
+      servers,
       asks: this.#asks,
       traffic,
       shared,
@@ -163,6 +158,7 @@ export class Hub {
       originPolicy: deps.originPolicy,
       settings: () => this.#settings,
       keyring: deps.keyring,
+      ...(deps.sticky ? { sticky: deps.sticky } : {}),
       stopping: () => this.#stopping,
       intern: (identity) => identities.of(identity),
       other: deps.other,
@@ -238,6 +234,17 @@ export class Hub {
     return this.#sessions.size
   }
 
+  hasSession(id: string): boolean {
+    return this.#sessions.get(id) !== undefined
+  }
+
+  /** Ends a client's session, as its DELETE would. Returns whether there was one. */
+  endSession(id: string): boolean {
+    const session = this.#sessions.get(id)
+    if (session) this.#sessions.end(session, unknownSession())
+    return session !== undefined
+  }
+
   /** Takes no new sessions from now on. */
   refuseNewSessions(): void {
     this.#stopping = true
@@ -255,26 +262,17 @@ export class Hub {
     this.#deps.keyring.declare(keys, bearerAuth)
   }
 
-  #makeFleet(): LocalFleet {
-    const { tuning } = this.#deps
-    return new LocalFleet({
-      ...this.#deps,
-      identity: SHARED_IDENTITY,
-      events: this.#serverEvents(),
-      startGate: new Semaphore(tuning.startConcurrency),
-      ownStartGate: new Semaphore(tuning.startConcurrency),
-      backoff: tuning.backoff,
-      waitMs: tuning.waitForServerMs,
-      drainMs: tuning.drainMs,
-    })
-  }
-
-  #serverEvents(): ServerEvents {
+  #listener(): FleetListener {
     return {
+      lost: (sessionId, spec, reason) => this.#stateLost(sessionId, spec, reason),
+      bound: (sessionId, server, upstream) => {
+        const session = this.#sessions.get(sessionId)
+        if (session) this.#upkeep.bound(session, server, upstream)
+      },
       inbound: (server, holder) => this.#inboundFor(server, holder),
       up: (server, upstream) => {
         this.#catalogs.serverUp(server, upstream)
-        this.#restore(server, upstream)
+        this.#upkeep.up(server, upstream)
       },
       down: (server, _upstream, reason) => {
         if (!reason.data['byHub']) this.#deps.log.warn({ server, reason: reason.message }, 'a server is down')
@@ -290,6 +288,16 @@ export class Hub {
         this.#deps.onServerState(server)
       },
     }
+  }
+
+  /** What a session had in a replica is gone. */
+  #stateLost(sessionId: string, spec: ServerSpec, reason: HubError): void {
+    const session = this.#sessions.get(sessionId)
+    if (!session) return
+    const { stateLoss } = spec.replication
+    if (stateLoss === 'stateful') return this.#sessions.end(session, unknownSession())
+    if (stateLoss === 'resumable') tellLost(session, spec.name, reason)
+    this.#upkeep.lost(session, spec.name)
   }
 
   #inboundFor(server: string, holder: Holder | undefined): InboundHandler {
@@ -314,20 +322,6 @@ export class Hub {
         this.#inbound.notification(notification, { server, upstream: current, owner, related })
       },
     }
-  }
-
-  #restore(server: string, upstream: Upstream): void {
-    const spec = this.#settings.servers.get(server)
-    if (!spec) return
-    this.#tasks.run(`restore ${server}`, async () => {
-      const told = await Promise.allSettled(this.#shared.restore(server, upstream, spec.call))
-      for (const outcome of told)
-        if (outcome.status === 'rejected')
-          this.#deps.log.warn(
-            { server, err: outcome.reason },
-            'a subscription or log level could not be restored',
-          )
-    })
   }
 
   #sessionEnded(session: Session): void {

@@ -1,6 +1,8 @@
+import { hostname, platform, release } from 'node:os'
 import { checkLaunch, checkReferences } from '../access/launch/launch-policy.ts'
 import type {
   ActivityPort,
+  ClusterPort,
   LaunchPort,
   LoginsPort,
   ServersPort,
@@ -8,6 +10,7 @@ import type {
   StatusPort,
   ToolsPort,
 } from '../api/ports.ts'
+import { standaloneCluster } from '../api/standalone-cluster.ts'
 import type { AccessRecord, Page, UsageRecord } from '../domain/activity.ts'
 import { HubError } from '../domain/errors.ts'
 import { VERSION } from '../kernel/version.ts'
@@ -36,6 +39,8 @@ export interface ServicesDeps {
   readonly node: string
   readonly box: SecretBox
   readonly knownSecrets: KnownSecrets
+  /** Without it the hub is alone. */
+  readonly cluster?: ClusterPort
 }
 
 type Config = Readonly<Record<string, unknown>>
@@ -60,7 +65,37 @@ export function servicesOf(deps: ServicesDeps): Services {
     activity: activityPort(deps.storage.activity),
     logs,
     status: statusPort(deps),
+    cluster: deps.cluster ?? alone(deps),
   }
+}
+
+/** The cluster of a hub that runs alone. */
+function alone({ hub, node }: ServicesDeps): ClusterPort {
+  return standaloneCluster({
+    facts: {
+      id: node,
+      name: hostname(),
+      role: 'coordinator',
+      version: VERSION,
+      host: undefined,
+      port: undefined,
+      hostname: hostname(),
+      os: `${platform()} ${release()}`,
+      labels: {},
+      weight: 1,
+      maxServers: undefined,
+      runtimes: [],
+    },
+    startedAt: hub.insight.now(),
+    hub: hub.insight,
+    sessionCount: () => hub.sessionCount,
+    sessions: {
+      sessions: () => ({ routes: [], total: 0 }),
+      session: (id) => (hub.hasSession(id) ? [] : undefined),
+      endSession: async (id) => hub.endSession(id),
+    },
+    reload: (server) => hub.reload(server),
+  })
 }
 
 function serversPort({ hub, checker, box, knownSecrets }: ServicesDeps): ServersPort {

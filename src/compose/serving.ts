@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Keyring } from '../access/keyring.ts'
 import type { OriginPolicy } from '../access/origin.ts'
+import type { StickySettings } from '../domain/cluster-settings.ts'
 import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
 import type { ListingStore } from '../gateway/catalog/catalogs.ts'
 import { readListing } from '../gateway/catalog/listing.ts'
@@ -12,6 +13,7 @@ import { JsonCache } from '../state/json-cache/json-cache.ts'
 import { Guardian } from '../upstream/stdio/guardian.ts'
 import type { Harmless } from '../upstream/upstream.ts'
 import { upstreamFactory } from './drivers.ts'
+import { localFleet, type MakeFleet, type RunningDeps } from './fleet.ts'
 import { Hub, type HubDeps, type HubTuning } from './hub.ts'
 
 export interface ServingDeps {
@@ -27,6 +29,9 @@ export interface ServingDeps {
   readonly random: Random
   readonly log: Logger
   readonly other: HubDeps['other']
+  /** Where the servers run; on this machine if nothing is said. */
+  readonly fleet?: (running: RunningDeps) => MakeFleet
+  readonly sticky?: StickySettings
   readonly harmless: Harmless
 }
 
@@ -60,10 +65,12 @@ export class Serving {
     const { initTimeoutMs } = tuning
     const machine = { guardian: this.#guardian, mark, nextProcess, environment }
     const drivers = { ...machine, clock, log, initTimeoutMs, harmless }
+    const factory = (spec: ServerSpec) => upstreamFactory(spec, drivers)
     this.hub = new Hub({
       ...deps,
       store: listingStore(this.#cache),
-      factory: (spec) => upstreamFactory(spec, drivers),
+      factory,
+      fleet: (deps.fleet ?? localFleet)({ tuning, clock, random, log, factory }),
       onServerState: (server) => this.#look(server),
     })
     this.checkSettled()

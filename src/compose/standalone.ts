@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { Keyring } from '../access/keyring.ts'
 import type { SetupOutcome } from '../access/setup.ts'
 import { type Api, createApi } from '../api/server.ts'
+import { type ClusterSettings, STANDALONE } from '../domain/cluster-settings.ts'
 import { HubError, toHubError } from '../domain/errors.ts'
 import type { HubSettings } from '../domain/server-spec.ts'
 import type { CallLog } from '../gateway/dispatch/call-log.ts'
@@ -20,6 +22,9 @@ import type { CheckedSettings } from '../state/settings/settings-checker.ts'
 import { SettingsInForce } from '../state/settings/settings-in-force.ts'
 import { SettingsService } from '../state/settings/settings-service.ts'
 import { ActivityLog } from './activity.ts'
+import { tokensOf } from './cluster/facts.ts'
+import { Role } from './cluster/role.ts'
+import { readTlsFiles } from './cluster/tls.ts'
 import { Guard } from './guard.ts'
 import type { Hub, HubTuning } from './hub.ts'
 import { KnownSecrets } from './known-secrets.ts'
@@ -31,7 +36,8 @@ import { secretsOf } from './secrets-of.ts'
 import { servicesOf } from './services.ts'
 import { Serving } from './serving.ts'
 import { setupPage } from './setup-page.ts'
-import { type Environment, openState, type State } from './state.ts'
+import { isSwitchedOn, ownSecrets, readPublicUrl, trustedProxies } from './start-options.ts'
+import { openState } from './state.ts'
 
 export interface StandaloneOptions {
   readonly host: string
@@ -43,6 +49,8 @@ export interface StandaloneOptions {
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Whether the hub is the coordinator of a cluster; if nothing is said, it is alone. */
+  readonly cluster?: ClusterSettings
   readonly tuning?: Partial<HubTuning> & { readonly initTimeoutMs?: number }
 }
 
@@ -93,8 +101,9 @@ export class Standalone {
     await using opening = new AsyncDisposableStack()
     const parts = await open(options, deps, opening)
     await listen(parts.server, options)
-    deps.log.info({}, 'Running in standalone mode')
     await parts.serving.hub.start()
+    if (parts.role.coordinator) parts.role.coordinator.start()
+    else deps.log.info({}, 'Running in standalone mode')
     parts.tasks.run('look after changed settings', (signal) => parts.inForce.watch(signal))
     parts.activity.start()
     return new Standalone(parts, opening.move())
@@ -151,6 +160,7 @@ export class Standalone {
 interface Parts {
   readonly server: Server
   readonly serving: Serving
+  readonly role: Role
   readonly keyring: Keyring
   readonly inForce: SettingsInForce
   readonly activity: ActivityLog
@@ -166,7 +176,7 @@ async function open(
   deps: StandaloneDeps,
   opening: AsyncDisposableStack,
 ): Promise<Parts> {
-  const { host, dataDir, settingsPath, settingsOptional, environment } = options
+  const { host, dataDir, settingsPath, settingsOptional, environment, cluster = STANDALONE } = options
   const { clock, random, log, redactor } = deps
   const loopback = isLoopback(host)
   const proxies = trustedProxies(environment)
@@ -182,7 +192,11 @@ async function open(
   opening.defer(() => state.storage.close())
 
   const sessionSecret = (await state.secrets.get('SESSION_SECRET')).value
-  const secrets = new KnownSecrets(redactor, [sessionSecret, ...(await ownSecrets(state, environment))])
+  const secrets = new KnownSecrets(redactor, [
+    sessionSecret,
+    ...tokensOf(cluster),
+    ...(await ownSecrets(state, environment)),
+  ])
   let current: CheckedSettings | undefined
   let hub: Hub | undefined
   const people = new People({
@@ -220,7 +234,9 @@ async function open(
   const setup = await people.setup.begin()
   hasUsers ||= setup.kind !== 'link'
 
-  const node = await nodeId(dataDir, random)
+  const role = await Role.of({ ...options, settings: cluster }, { clock, random, log })
+  opening.defer(() => role.coordinator?.close())
+  const node = role.coordinator?.self.id ?? (await nodeId(dataDir, random))
   const activity = new ActivityLog({
     store: state.storage.activity,
     redactor,
@@ -238,9 +254,10 @@ async function open(
   const page = setupPage()
   let api: Api | undefined
   const serving = new Serving({
-    settings: first.settings,
+    settings: role.shown(first.settings),
     dataDir,
     environment,
+    ...(role.coordinator ? { fleet: role.coordinator.fleet, sticky: role.coordinator.settings.sticky } : {}),
     tuning: { ...DEFAULT_TUNING, ...options.tuning },
     originPolicy: originPolicy({ ...options, publicUrl }),
     keyring,
@@ -254,6 +271,7 @@ async function open(
   })
   opening.defer(() => serving.close())
   hub = serving.hub
+  role.serve(hub, first.settings)
   const settings = new SettingsService({
     home: state.home,
     revisions: state.storage.revisions,
@@ -264,6 +282,7 @@ async function open(
     clock,
   })
   const ids = new RecordIds(clock, random)
+  const port = role.port(hub, () => inForce.revision)
   api = await createApi({
     services: servicesOf({
       ...state,
@@ -274,6 +293,7 @@ async function open(
       logs: deps.logs,
       node,
       knownSecrets: secrets,
+      ...(port ? { cluster: port } : {}),
     }),
     hub: hub.insight,
     recorder: activity.recorder,
@@ -296,26 +316,25 @@ async function open(
 
   async function apply(next: CheckedSettings): Promise<void> {
     note(next)
-    await serving.hub.apply(next.settings)
+    await role.apply(next.settings)
     people.keys.declared()
     serving.checkSettled()
     tasks.run('users of the settings', (signal) => reconcileUsers(people, next.settings, { clock, signal }))
     if (state.dualWrite) await migration.mirror(next.document)
   }
 
-  const server = createServer((request, response) => serving.hub.handle(request, response))
+  const server = await httpServer(cluster)
+  server.on('request', (request, response) => serving.hub.handle(request, response))
+  const { coordinator } = role
+  if (coordinator)
+    server.on('upgrade', (request, socket, head) => {
+      if (coordinator.handles(request)) coordinator.upgrade(request, socket, head)
+      else refuseConnection(new HubError('request.invalid', 'Nothing else is spoken here but HTTP.'), socket)
+    })
   server.on('clientError', refuseConnection)
   // Clients keep connections between calls; closing them early would make calls fail that race with it.
   server.keepAliveTimeout = 75_000
-  return { server, serving, keyring, inForce, activity, tasks, clock, example: state.example, setup }
-}
-
-/** What the operator has given the hub for itself. No server is told, but people paste all sorts of things. */
-async function ownSecrets({ secrets, main }: State, environment: Environment): Promise<string[]> {
-  const crypto = await secrets.get('CRYPTO_SECRET')
-  const old = await secrets.old('CRYPTO_SECRET')
-  const password = main.kind === 'sqlite' ? '' : main.password
-  return [crypto.value, ...old, password, environment['ADMIN_PASSWORD'] ?? '']
+  return { server, serving, role, keyring, inForce, activity, tasks, clock, example: state.example, setup }
 }
 
 /** Again and again while the database is away: the settings are in force already. */
@@ -338,26 +357,17 @@ function isPage(request: IncomingMessage): boolean {
   return /^\/setup(\?|$)/.test(request.url ?? '')
 }
 
-function isSwitchedOn(text: string | undefined): boolean {
-  return /^(true|1|yes|on)$/i.test(text?.trim() ?? '')
-}
-
-/** `TRUST_PROXY`: how many proxies stand before the hub; `true` is one. */
-function trustedProxies(environment: Environment): number {
-  const text = environment['TRUST_PROXY']?.trim() ?? ''
-  if (/^\d{1,2}$/.test(text)) return Number(text)
-  return isSwitchedOn(text) ? 1 : 0
-}
-
-/** @throws HubError `settings.invalid` */
-function readPublicUrl(url: string | undefined): URL | undefined {
-  if (!url) return undefined
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return new URL(url)
-  throw new HubError(
-    'settings.invalid',
-    `FRONTEND_BASE_URL: ${JSON.stringify(url)} is no http or https URL.`,
-    {
-      cure: 'Give the URL at which people reach the hub, such as https://hub.example.com.',
-    },
-  )
+/** A coordinator with a certificate serves clients and workers over TLS, on the same port. */
+async function httpServer({ role, tls }: ClusterSettings): Promise<Server> {
+  const files = role === 'coordinator' ? await readTlsFiles(tls) : undefined
+  if (!files?.cert) return createServer()
+  const { cert, key, ca } = files
+  return createTlsServer({
+    cert,
+    ...(key === undefined ? {} : { key }),
+    ...(ca === undefined ? {} : { ca }),
+    // Clients have none; whether a worker must show one is decided where it links.
+    requestCert: tls?.mutual ?? false,
+    rejectUnauthorized: false,
+  })
 }

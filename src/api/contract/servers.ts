@@ -1,5 +1,39 @@
 import { z } from 'zod'
+import { BALANCE_STRATEGIES, STATE_LOSS_RULES } from '../../domain/replication.ts'
 import { anyName, count, flag, serverName, visibility } from './shared.ts'
+
+const copies = z.number().int().min(0).max(1_000)
+const nodeIds = z.array(z.string().min(1).max(255)).max(1_000)
+const aDay = z.number().int().min(0).max(86_400_000)
+
+/** How many copies of a server run in a cluster, and where. */
+export const replication = {
+  replicas: copies.optional().describe('How many copies run in a cluster.'),
+  affinity: z
+    .looseObject({
+      nodeIds: nodeIds.optional().describe('Preferred nodes.'),
+      excludeNodeIds: nodeIds.optional(),
+      labels: z
+        .record(z.string().max(255), z.string().max(65_536))
+        .optional()
+        .describe('A node must have all.'),
+    })
+    .optional(),
+  strategy: z.enum(BALANCE_STRATEGIES).optional(),
+  autoscale: z
+    .looseObject({
+      min: copies.optional(),
+      max: copies.optional(),
+      targetCalls: z.number().positive().max(1_000_000).optional(),
+      upAfterMs: aDay.optional(),
+      downAfterMs: aDay.optional(),
+    })
+    .optional(),
+  stateLoss: z
+    .enum(STATE_LOSS_RULES)
+    .optional()
+    .describe('What becomes of a session whose copy of the server is lost.'),
+}
 
 /** The configuration of a server as `mcp_settings.json` has it; members that this hub does not know are kept. */
 export const serverConfig = z.looseObject({
@@ -17,6 +51,7 @@ export const serverConfig = z.looseObject({
   owner: z.string().max(50).optional(),
   visibility: visibility.optional(),
   sharedWithUsers: z.array(z.string().max(50)).max(10_000).optional(),
+  ...replication,
 })
 
 export const serverParams = z.object({ name: anyName })
@@ -57,6 +92,7 @@ export const serverView = z.looseObject({
   resources: z.array(item),
   resourceTemplates: z.array(item),
   stderr: z.array(z.string()).optional(),
+  replication: z.looseObject(replication).optional(),
   config: serverConfig.optional().describe('Secrets are shown as ********.'),
 })
 

@@ -152,6 +152,9 @@ const GUARDED: readonly (readonly [pointer: string, permission: Permission])[] =
   ['/mcpServers', 'servers:launch'],
   // Where packages come from is what the launchers run.
   ['/systemConfig/install', 'servers:launch'],
+  // Whoever has the token of the cluster, or is its coordinator, starts programs on the nodes.
+  ['/systemConfig/cluster', 'servers:launch'],
+  ['/cluster', 'servers:launch'],
   ['/bearerKeys', 'keys:manage'],
   ['/systemConfig/routing', 'keys:manage'],
   ['/users', 'users:manage'],

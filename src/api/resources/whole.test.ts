@@ -77,6 +77,12 @@ describe('places that decide more than settings do', () => {
   test.each<[string, string, object]>([
     ['PUT', '/api/system-config', { routing: { bearerAuthKey: 'a-new-way-in' } }],
     ['PUT', '/api/system-config', { install: { npmRegistry: 'http://evil/' } }],
+    ['PUT', '/api/system-config', { cluster: { enabled: true } }],
+    [
+      'PATCH',
+      '/api/settings',
+      { edits: [{ path: ['cluster', 'security', 'token'], value: 'chosen-by-me' }] },
+    ],
     [
       'PATCH',
       '/api/settings',

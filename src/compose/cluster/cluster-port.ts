@@ -1,0 +1,138 @@
+import type { NodeGate } from '../../access/node-gate.ts'
+import type { AssignedServer, ClusterPort, NodeBeat, NodeRegistration } from '../../api/ports.ts'
+import type { Assignment, NodeFacts, SessionRoute } from '../../domain/cluster.ts'
+import { HubError } from '../../domain/errors.ts'
+import { VERSION } from '../../kernel/version.ts'
+import type { Hub } from '../hub.ts'
+import type { Coordinator } from './coordinator.ts'
+
+export interface ClusterPortDeps {
+  readonly coordinator: Coordinator
+  readonly hub: Hub
+  readonly gate: NodeGate
+  /** Of the settings in force. */
+  revision(): number | undefined
+}
+
+/** The cluster, in the shape in which the management API works with it. */
+export function clusterPort({ coordinator, hub, gate, revision }: ClusterPortDeps): ClusterPort {
+  const { membership, events, self } = coordinator
+  const specs = () => hub.insight.settings().servers
+  return {
+    summary: () => ({
+      enabled: true,
+      mode: 'coordinator',
+      nodeId: self.id,
+      term: coordinator.term,
+      leader: self.id,
+      version: VERSION,
+      sessions: hub.sessionCount,
+    }),
+    nodes: () => membership.views(),
+    replicas: () => coordinator.reconciler.views(),
+    servers: () => [...specs().values()].filter(({ enabled }) => enabled).map(({ name }) => name),
+    wanted(server) {
+      const spec = specs().get(server)
+      if (!spec?.enabled) return undefined
+      const managed = coordinator.owns(server)
+      const running = coordinator.reconciler.views().filter((replica) => replica.server === server).length
+      const desired = managed ? (coordinator.reconciler.desired(server) ?? 0) : running
+      return { desired, replication: spec.replication, managed }
+    },
+    events(since, limit) {
+      const all = events.since(0, Number.MAX_SAFE_INTEGER)
+      // Whoever follows tells a coordinator that has begun anew by its smaller numbers.
+      const newer = all.filter(({ number }) => number > since)
+      return { events: newer.slice(-limit), last: all.at(-1)?.number ?? 0 }
+    },
+    sessions({ offset, limit }) {
+      const routes = coordinator.servers.routes().sort(byLastUse)
+      return { routes: routes.slice(offset, offset + limit), total: routes.length }
+    },
+    session: (id) => (hub.hasSession(id) ? coordinator.servers.route(id) : undefined),
+    endSession: async (id) => hub.endSession(id),
+    restart: async (server) => coordinator.reconciler.restart(server),
+    cordon: async (node) => membership.cordon(node),
+    uncordon: async (node) => membership.uncordon(node),
+    drain: async (node) => membership.drain(node),
+    removeNode: async (node) => membership.remove(node),
+    async sync() {
+      coordinator.sync()
+      return { revision: revision(), nodes: coordinator.assignments }
+    },
+    admits: (credentials) => gate.admits(credentials),
+    register: async (node) => register(coordinator, node),
+    heartbeat: async (beat) => heartbeat(coordinator, beat),
+  }
+}
+
+function byLastUse(a: SessionRoute, b: SessionRoute): number {
+  return b.lastActivity - a.lastActivity
+}
+
+/** A node that says over HTTP that it is there. It runs servers only once it has a link too. */
+function register({ membership, reconciler, settings }: Coordinator, node: NodeRegistration) {
+  const known = membership.view(node.nodeId)
+  if (known?.state === 'online' && (known.host !== node.host || known.port !== node.port))
+    throw new HubError('resource.in-use', `Another node is called "${node.nodeId}".`, {
+      data: { node: node.nodeId, host: known.host, port: known.port },
+      cure: 'Give each node an id of its own (CLUSTER_NODE_ID).',
+    })
+  membership.join(factsOf(node), 0)
+  const { heartbeatIntervalMs: heartbeatInterval, heartbeatTimeoutMs: heartbeatTimeout } = settings
+  return {
+    config: { revision: reconciler.revision, heartbeatInterval, heartbeatTimeout },
+    servers: reconciler.assignmentsOf(node.nodeId).map(assigned),
+  }
+}
+
+function factsOf({ nodeId, host, port, metadata = {}, ...given }: NodeRegistration): NodeFacts {
+  return {
+    id: nodeId,
+    name: given.name ?? metadata.hostname ?? nodeId,
+    role: 'worker',
+    version: metadata.version ?? 'unknown',
+    host,
+    port,
+    hostname: metadata.hostname ?? host,
+    os: metadata.os ?? 'unknown',
+    labels: given.labels ?? {},
+    weight: given.weight ?? 1,
+    // Without a link nothing could be started there.
+    maxServers: 0,
+    runtimes: given.runtimes ?? [],
+  }
+}
+
+function assigned({ id, epoch, spec }: Assignment): AssignedServer {
+  const { transport, isolation, startOnDemand, idleTimeoutMs } = spec
+  const reached =
+    transport.kind === 'stdio'
+      ? {
+          type: 'stdio',
+          command: transport.command,
+          args: transport.args,
+          env: transport.env,
+          cwd: transport.cwd,
+        }
+      : {
+          ...(transport.kind === 'auto' ? {} : { type: transport.kind }),
+          url: transport.url,
+          headers: transport.headers,
+        }
+  const config = { ...reached, isolation, startOnDemand, idleTimeoutMs }
+  return { serverName: spec.name, replicaId: id, epoch, config }
+}
+
+function heartbeat({ membership, reconciler }: Coordinator, { nodeId, metrics }: NodeBeat) {
+  const load = {
+    cpuPercent: metrics?.cpuUsage ?? 0,
+    memoryPercent: metrics?.memoryUsage ?? 0,
+    activeCalls: metrics?.activeConnections ?? 0,
+  }
+  if (membership.beat(nodeId, load)) return { revision: reconciler.revision }
+  throw new HubError('resource.missing', `Node "${nodeId}" has not registered.`, {
+    data: { node: nodeId },
+    cure: 'Register it first: POST /internal/cluster/register.',
+  })
+}
