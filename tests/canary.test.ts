@@ -105,7 +105,8 @@ async function readSome(response: Response): Promise<string> {
 
 async function listed(path: string, member: string): Promise<string[]> {
   const { json } = await ask('GET', path)
-  const data = (json['data'] as { items?: unknown[] }).items ?? json['data']
+  const { items, nodes } = json['data'] as { items?: unknown[]; nodes?: unknown[] }
+  const data = items ?? nodes ?? json['data']
   return (data as Record<string, unknown>[]).map((each) => encodeURIComponent(String(each[member])))
 }
 
@@ -324,7 +325,9 @@ describe('a secret that somebody has given to the hub', () => {
     for (const route of ROUTES.filter(({ method }) => method === 'GET')) {
       for (const path of await pathsOf(route, listed)) {
         const { status } = await ask('GET', path)
-        if (status !== 200) missed.push(`${path}: ${status}`)
+        // Nobody's session is bound to anything here.
+        const expected = route.name === 'cluster.sessions.get' ? 404 : 200
+        if (status !== expected) missed.push(`${path}: ${status}`)
       }
     }
     expect(missed).toEqual([])

@@ -60,6 +60,8 @@ async function startWorld(): Promise<World> {
     id: 'g-hers',
     username: 'alice',
     number: '1',
+    node: 'hers',
+    session: 'hers',
   }
   // One name of a parameter, two kinds of things.
   const [keys, others] = [isKeyRoute, (route: MatrixCase['route']) => !isKeyRoute(route)].map((fits) =>
@@ -331,9 +333,23 @@ const GOOD_BODIES: Readonly<Record<string, unknown>> = {
   'users.update': { fullName: 'Alice A.' },
   'keys.create': { name: 'new', owner: null },
   'keys.update': { name: 'better', requestsPerMinute: 100 },
+  'cluster.replicas.set': { replicas: 2 },
   'settings.edit': { edits: [{ path: ['systemConfig', 'odd'], value: 1 }] },
   'settings.system': { odd: { even: 2 } },
 }
+/** What a hub alone cannot do, and what there is not: with any credential that will do. */
+const REFUSED: Readonly<Record<string, number>> = {
+  'cluster.nodes.get': 404,
+  'cluster.nodes.remove': 404,
+  'cluster.nodes.cordon': 404,
+  'cluster.nodes.uncordon': 404,
+  'cluster.nodes.drain': 404,
+  'cluster.sessions.get': 404,
+  'cluster.sessions.end': 404,
+  // The first admin is there.
+  'setup.complete': 401,
+}
+
 /** With `?dryRun`: the other routes need what they would take away. */
 const ONLY_TRIED = new Set(['servers.rename', 'revisions.rollback'])
 
@@ -353,8 +369,9 @@ describe('every route, with a credential that will do', () => {
     const wrong: string[] = []
     for (const each of inGoodOrder(casesOf(world, 'none'))) {
       const { name, permission } = each.route
-      // The first admin is there. A key has nobody whose password it could change.
-      const refused = name === 'setup.complete' ? 401 : permission === 'self' && who === 'adminKey' && 403
+      // A key has nobody whose password it could change, and who is known is no node of a cluster.
+      const nobody = (permission === 'self' && who === 'adminKey') || permission === 'cluster:node'
+      const refused = REFUSED[name] ?? (nobody && 403)
       const path = ONLY_TRIED.has(name) ? `${each.path}?dryRun` : each.path
       const { status, text } = await send(hub, { ...each, path }, world[who], GOOD_BODIES[name])
       if (refused ? status !== refused : status >= 300) wrong.push(`${what(each, status)} ${text}`)
@@ -377,18 +394,21 @@ describe('[R231] an instance with READ_ONLY', () => {
       id: 'g-hers',
       username: 'admin',
       number: '1',
+      node: 'hers',
+      session: 'hers',
     }
     const cases = routeMatrix(ROUTES, parameters).filter(({ credential }) => credential === 'none')
-    const served = ['auth.login', 'tools.call', 'auth.logout']
+    const served = ['auth.login', 'tools.call', 'auth.logout', 'cluster.sync']
     for (const as of [{ key: key.token }, login])
       for (const each of inGoodOrder(cases)) {
         const { name, permission } = each.route
         if (permission === 'self' && 'key' in as) continue
+        if (permission === 'cluster:node') continue
         const { status, body } = await send(hub, each, as, GOOD_BODIES[name])
         if (each.method !== 'GET' && !served.includes(name))
           expect([name, status, body['code']]).toEqual([name, 409, 'settings.read-only'])
         // There is no key of this name.
-        else expect([name, status]).toEqual([name, name === 'keys.get' ? 404 : 200])
+        else expect([name, status]).toEqual([name, name === 'keys.get' ? 404 : (REFUSED[name] ?? 200)])
       }
     expect((await rest(hub.url, 'POST /api/auth/setup', { body: {} })).status).toBe(409)
     const again = { login: await logIn(hub.url, 'admin', PASSWORD) }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import {
   type RunningReferenceServer,
   referenceStdioCommand,
@@ -6,8 +6,9 @@ import {
 } from '../fixtures/reference-server/start.ts'
 import { startHub, type TestHub } from '../harness/hub.ts'
 import { fixture } from '../harness/servers.ts'
+import { expectComplete } from './complete.ts'
 import { startNameMappingProxy } from './name-mapping-proxy.ts'
-import { runServerScenarios, type ScenarioResult } from './suite.ts'
+import { runServerScenarios } from './suite.ts'
 
 /** Some tools of the reference server take a second, and the suite runs them one after the other. */
 const TIMEOUT_MS = 150_000
@@ -23,25 +24,6 @@ afterAll(() => http.close())
 /** The suite's URL must say `localhost`; the hub's own says 127.0.0.1. */
 function endpoint(hub: TestHub, path: string): string {
   return `http://localhost:${hub.standalone.port}${path}`
-}
-
-/** As complete as the reference server alone, except that a hub has no reason to close a stream during a call. */
-function expectComplete(results: readonly ScenarioResult[]): void {
-  expect(results.filter((result) => !result.passed || result.warnings.length > 0)).toEqual([])
-  const passed = results.filter((result) => result.passed)
-  expect(passed.filter((result) => result.scored).map((result) => result.name)).toHaveLength(30)
-  expect(passed.filter((result) => !result.scored).map((result) => result.name)).toEqual([
-    'server-session-lifecycle',
-    'json-schema-2020-12',
-    'server-sse-polling',
-  ])
-  const successes = (name: string) => results.find((result) => result.name === name)?.successes
-  expect(successes('server-session-lifecycle')).toEqual(
-    expect.arrayContaining(['server-session-delete-accepted', 'server-session-terminated-returns-404']),
-  )
-  expect(successes('server-sse-polling')).toEqual(
-    expect.arrayContaining(['server-sse-priming-event', 'server-sse-retry-field']),
-  )
 }
 
 describe.each([

@@ -6,10 +6,13 @@ type Listed = (path: string, member: string) => Promise<string[]>
 /** Every address of a route, with the names of all that there is. */
 export async function pathsOf({ name, path }: Route, listed: Listed): Promise<string[]> {
   const values: Record<string, () => Promise<string[]>> = {
-    name: () => listed('/api/servers', 'name'),
+    // What is switched off has no replicas.
+    name: async () => (name.startsWith('cluster.') ? ['leaky'] : listed('/api/servers', 'name')),
     server: async () => ['leaky'],
     number: () => listed('/api/settings/revisions?limit=500', 'number'),
     id: () => (name.startsWith('keys.') ? listed('/api/auth/keys', 'id') : listed('/api/groups', 'id')),
+    node: () => listed('/api/cluster/nodes', 'id'),
+    session: async () => ['none'],
     username: () => listed('/api/users', 'username'),
   }
   let paths = [path]
