@@ -31,7 +31,18 @@ export function mergeServer(stored: Config, update: Config): Config {
   return { ...update, ...Object.fromEntries(kept.map((key) => [key, stored[key]])) }
 }
 
-const KEPT = ['owner', 'visibility', 'sharedWithUsers', 'createdAt'] as const
+const KEPT = [
+  'owner',
+  'visibility',
+  'sharedWithUsers',
+  'createdAt',
+  // Clients that know of no cluster must not scale a server back by changing its description.
+  'replicas',
+  'affinity',
+  'strategy',
+  'autoscale',
+  'stateLoss',
+] as const
 
 /**
  * A server under another name: groups and the keys of the document that name it follow.

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -59,6 +60,19 @@ describe('a node that a test has started', () => {
       /node has ended with 78[\s\S]*mcpServers/,
     )
     expect(await processesOf(folder)).toEqual([])
+  })
+
+  test('ends with the process of its test, whatever ends that', async () => {
+    const module = new URL('./cluster-node.ts', import.meta.url).href
+    const setup = { name: 'node', folder: join(folder, 'node'), settings: { mcpServers: {} }, env: {} }
+    const script = `
+      const { ClusterNode } = await import(${JSON.stringify(module)})
+      const node = await ClusterNode.start(${JSON.stringify(setup)})
+      process.stdout.write(String(node.pid), () => process.kill(process.pid, 'SIGKILL'))
+    `
+    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script])
+    expect(signal).toBe('SIGKILL')
+    await until('the node has ended', () => !isAlive(Number(stdout.toString())))
   })
 
   test('ends well when it is told to', async () => {

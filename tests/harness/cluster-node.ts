@@ -170,7 +170,7 @@ while read -r what group; do
     drop) case "$groups" in *" $group "*) groups="\${groups%%" $group "*} \${groups#*" $group "}" ;; esac ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 `
 
 /** Takes the nodes of a test process with it, however that ends: a runner kills the processes of tests that take too long. */

@@ -71,14 +71,16 @@ function byLastUse(a: SessionRoute, b: SessionRoute): number {
 }
 
 /** A node that says over HTTP that it is there. It runs servers only once it has a link too. */
-function register({ membership, reconciler, settings }: Coordinator, node: NodeRegistration) {
+function register(coordinator: Coordinator, node: NodeRegistration) {
+  const { membership, reconciler, settings } = coordinator
   const known = membership.view(node.nodeId)
   if (known?.state === 'online' && (known.host !== node.host || known.port !== node.port))
     throw new HubError('resource.in-use', `Another node is called "${node.nodeId}".`, {
       data: { node: node.nodeId, host: known.host, port: known.port },
       cure: 'Give each node an id of its own (CLUSTER_NODE_ID).',
     })
-  membership.join(factsOf(node), 0)
+  // One that has a link has said more of itself there.
+  if (!coordinator.isLinked(node.nodeId)) membership.join(factsOf(node), 0)
   const { heartbeatIntervalMs: heartbeatInterval, heartbeatTimeoutMs: heartbeatTimeout } = settings
   return {
     config: { revision: reconciler.revision, heartbeatInterval, heartbeatTimeout },

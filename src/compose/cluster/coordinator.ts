@@ -20,17 +20,16 @@ import { httpProbe } from '../../fleet/membership/http-probe.ts'
 import { LoadMeter } from '../../fleet/membership/machine-load.ts'
 import { Membership } from '../../fleet/membership/membership.ts'
 import { Prober } from '../../fleet/membership/prober.ts'
-import { DEFAULT_RECONCILER_TIMINGS, Reconciler } from '../../fleet/scheduler/reconciler.ts'
-import { specHash } from '../../fleet/scheduler/spec-hash.ts'
-import { ReplicaHost } from '../../fleet/worker/replica-host.ts'
-import { ReplicatedServers } from '../../gateway/balancing/replicated-servers.ts'
+import type { Reconciler } from '../../fleet/scheduler/reconciler.ts'
+import type { ReplicaHost } from '../../fleet/worker/replica-host.ts'
+import type { ReplicatedServers } from '../../gateway/balancing/replicated-servers.ts'
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Random } from '../../kernel/random.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
-import { type FleetListener, type MakeFleet, type RunningDeps, runningDeps } from '../fleet.ts'
-import { ClusterFleet } from './cluster-fleet.ts'
+import type { MakeFleet, RunningDeps } from '../fleet.ts'
 import { tokensOf } from './facts.ts'
+import { makeParts, type Parts } from './parts.ts'
 import { withPinned } from './pinned.ts'
 
 export interface CoordinatorOptions {
@@ -54,8 +53,8 @@ interface Tie {
   readonly link: Link
   readonly upstreams: RemoteUpstreams
   joined: boolean
-  /** It has said that it is about to end. */
-  leaving: boolean
+  /** It has said that it is about to end. `cordoned`: what the operator had said of it before. */
+  leaving: { readonly cordoned: boolean; readonly draining: boolean } | undefined
   /** Of the assignment that it was sent, and of the one that it has confirmed. */
   sent: number
   confirmed: number | undefined
@@ -175,6 +174,10 @@ export class Coordinator {
     return this.#own?.servers.has(server) ?? false
   }
 
+  isLinked(node: string): boolean {
+    return this.#ties.has(node)
+  }
+
   handles(request: IncomingMessage): boolean {
     return this.#acceptor.handles(request)
   }
@@ -208,7 +211,7 @@ export class Coordinator {
     const node = link.peer.id
     if (node === this.self.id) throw sameId(node)
     const upstreams = new RemoteUpstreams({ link, ...this.#deps })
-    const tie: Tie = { link, upstreams, joined: false, leaving: false, sent: 0, confirmed: undefined }
+    const tie: Tie = { link, upstreams, joined: false, leaving: undefined, sent: 0, confirmed: undefined }
     this.#ties.set(node, tie)
     void link.closed.then((reason) => this.#unlinked(tie, reason))
     return {
@@ -228,7 +231,9 @@ export class Coordinator {
     this.membership.linkDown(node)
     if (!tie.leaving) return
     this.membership.leaving(node)
-    this.membership.uncordon(node)
+    // It was drained because it left; when it comes back, it is as the operator wants it.
+    if (!tie.leaving.draining) this.membership.uncordon(node)
+    if (tie.leaving.cordoned && !tie.leaving.draining) this.membership.cordon(node)
   }
 
   #control(tie: Tie, message: ToCoordinator): void {
@@ -238,9 +243,16 @@ export class Coordinator {
       case 'beat':
         return this.#beat(tie, message)
       case 'leaving':
-        tie.leaving = true
-        return this.membership.drain(tie.link.peer.id)
+        return this.#leaves(tie)
     }
+  }
+
+  /** What runs there is started elsewhere before it goes. */
+  #leaves(tie: Tie): void {
+    const view = this.membership.view(tie.link.peer.id)
+    if (!view || tie.leaving) return
+    tie.leaving = view
+    this.membership.drain(view.id)
   }
 
   #pinnedBy(tie: Tie, specs: readonly ServerSpec[]): void {
@@ -306,75 +318,6 @@ export class Coordinator {
       this.#made.reconciler.observe(this.self.id, this.#made.host.reports())
     })
   }
-}
-
-interface Parts {
-  readonly host: ReplicaHost
-  readonly servers: ReplicatedServers
-  readonly reconciler: Reconciler
-  readonly fleet: ClusterFleet
-}
-
-interface PartsDeps extends CoordinatorDeps {
-  readonly running: RunningDeps
-  readonly listener: FleetListener
-}
-
-interface Nerves {
-  assign(node: string, revision: number, assignments: Parameters<ReplicaHost['assign']>[2]): void
-  hostChanged(): void
-}
-
-function makeParts(
-  { settings, self, term, events, membership }: Coordinator,
-  { running, listener, clock, random, log }: PartsDeps,
-  nerves: Nerves,
-): Parts {
-  const deps = runningDeps(running)
-  const host = new ReplicaHost({
-    ...deps,
-    events: () => listener,
-    onChange: nerves.hostChanged,
-    specHash,
-  })
-  const servers: ReplicatedServers = new ReplicatedServers({
-    clock,
-    random,
-    log,
-    sticky: settings.sticky,
-    balance: settings.balance,
-    waitMs: deps.waitMs,
-    wake: (server) => reconciler.woken(server),
-    lost: listener.lost,
-    bound: listener.bound,
-    news: (news) => void events.add(news),
-  })
-  const reconciler: Reconciler = new Reconciler({
-    clock,
-    log,
-    timings: { ...DEFAULT_RECONCILER_TIMINGS, drainLimitMs: deps.drainMs },
-    term,
-    runsServers: settings.runsServers,
-    expectedNodes: undefined,
-    nodes: () => membership.views(),
-    assign: nerves.assign,
-    drained: ({ id }) => servers.isIdle(id),
-    calls: (server) => servers.callsOf(server),
-    changed: () => fleet.refresh(),
-    news: (news) => void events.add(news),
-  })
-  const fleet: ClusterFleet = new ClusterFleet({
-    self: self.id,
-    host,
-    servers,
-    reconciler,
-    events: listener,
-    clock,
-    log,
-    waitMs: deps.waitMs,
-    weightOf: (node) => membership.view(node)?.weight ?? 1,
-  })
-  return { host, servers, reconciler, fleet }
 }
 
 function nameOf({ name }: ServerSpec): string {

@@ -1,3 +1,4 @@
+import { HubError } from '../../domain/errors.ts'
 import type { HubSettings } from '../../domain/server-spec.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
@@ -8,6 +9,7 @@ import { SettingsFileStore } from '../../state/settings/file-store.ts'
 import type { RevisionStore } from '../../state/settings/ports.ts'
 import { secretFileReader } from '../../state/settings/secret-files.ts'
 import { type CheckedSettings, SettingsChecker } from '../../state/settings/settings-checker.ts'
+import type { SettingsHome } from '../../state/settings/settings-home.ts'
 import { SettingsInForce } from '../../state/settings/settings-in-force.ts'
 import { type Environment, secretFolders } from '../state.ts'
 
@@ -45,14 +47,16 @@ export async function workerSettings(
     log,
     check: (text) => void checker.interpret(text, settingsPath),
   })
-  const home = new FileHome({
-    file,
-    revisions: NO_HISTORY,
-    clock,
-    box,
-    variables: environment,
-    whenMissing: {},
-  })
+  const home = readOnly(
+    new FileHome({
+      file,
+      revisions: NO_HISTORY,
+      clock,
+      box,
+      variables: environment,
+      whenMissing: {},
+    }),
+  )
   const inForce = new SettingsInForce({
     home,
     checker,
@@ -61,6 +65,21 @@ export async function workerSettings(
     onChange: ({ settings }) => options.onChange(settings),
   })
   return { inForce, checker, first: await inForce.start() }
+}
+
+/** A worker never writes its file, so it needs no lock beside it either. */
+function readOnly(home: FileHome): SettingsHome {
+  return {
+    name: home.name,
+    lookEveryMs: home.lookEveryMs,
+    read: (known) => home.read(known),
+    base: async () => ({ document: (await home.read())?.document ?? {}, latest: undefined }),
+    async change() {
+      throw new HubError('settings.read-only', 'A worker does not change its settings.', {
+        cure: 'Change the file, or the settings of the coordinator.',
+      })
+    },
+  }
 }
 
 const NO_HISTORY: RevisionStore = {
