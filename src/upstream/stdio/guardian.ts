@@ -18,7 +18,7 @@ while read -r what group; do
     drop) case "$groups" in *" $group "*) groups="\${groups%%" $group "*} \${groups#*" $group "}" ;; esac ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 for round in 1 2 3 4 5; do
   left=$(grep -sl "${OWNER_VARIABLE}=$1" /proc/[0-9]*/environ | tr -dc '0-9\\n')
   [ -n "$left" ] || break
