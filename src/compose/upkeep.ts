@@ -1,5 +1,5 @@
 import type { ServerSpec } from '../domain/server-spec.ts'
-import type { Servers } from '../gateway/dispatch/servers.ts'
+import type { Holder, Servers } from '../gateway/dispatch/servers.ts'
 import type { SharedState } from '../gateway/dispatch/shared-state.ts'
 import type { Session } from '../gateway/sessions/session.ts'
 import type { Logger } from '../kernel/logger.ts'
@@ -30,6 +30,12 @@ export class Upkeep {
     })
   }
 
+  /** What a user's sessions share is up (again). */
+  userUp(server: string, user: Holder): void {
+    const upstream = this.#deps.servers.openUpstream(server, user)
+    if (upstream) this.#restore(server, upstream, () => true, user.id)
+  }
+
   /** A session uses this replica from now on. */
   bound(session: Session, server: string, upstream: Upstream): void {
     if (this.#deps.shared.concerns(server, session))
@@ -50,12 +56,14 @@ export class Upkeep {
     })
   }
 
-  #restore(server: string, upstream: Upstream, uses: (session: Session) => boolean): void {
+  #restore(server: string, upstream: Upstream, uses: (session: Session) => boolean, user?: string): void {
     const { shared, tasks, log } = this.#deps
     const spec = this.#deps.spec(server)
     if (!spec) return
     tasks.run(`restore ${server}`, async () => {
-      const told = await Promise.allSettled(shared.restore(server, { upstream, limits: spec.call }, uses))
+      const told = await Promise.allSettled(
+        shared.restore(server, { upstream, limits: spec.call, user }, uses),
+      )
       for (const outcome of told)
         if (outcome.status === 'rejected')
           log.warn({ server, err: outcome.reason }, 'a subscription or log level could not be restored')

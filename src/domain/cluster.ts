@@ -81,6 +81,8 @@ export interface ReplicaReport {
   readonly phase: ReplicaPhase
   /** Why it is in `error`. */
   readonly error: string | undefined
+  /** What it wrote last on stderr, when it is in `error`; secrets that its node knows are hidden. */
+  readonly stderr?: readonly string[] | undefined
   readonly createdAt: number
   /** Of the settings it was started with: see `specHash`. */
   readonly specHash: string

@@ -1,5 +1,6 @@
-/** `shared`: one upstream for everybody. `session`: one for each client session. */
-export type Isolation = 'shared' | 'session'
+/** `shared`: one upstream for everybody. `user`: one for all sessions of a user. `session`: one for each client session. */
+export const ISOLATIONS = ['shared', 'user', 'session'] as const
+export type Isolation = (typeof ISOLATIONS)[number]
 
 export const BALANCE_STRATEGIES = ['round-robin', 'least-connections', 'weighted', 'random'] as const
 export type BalanceStrategy = (typeof BALANCE_STRATEGIES)[number]
@@ -45,7 +46,7 @@ export interface Replication {
 
 export const NO_AFFINITY: NodeAffinity = { nodeIds: [], excludeNodeIds: [], labels: {} }
 
-/** What a server has whose settings say nothing: one replica, anywhere. A process of a session's own holds what others lack. */
+/** What a server has whose settings say nothing: one replica, anywhere. A process of somebody's own holds what others lack. */
 export function defaultReplication(isolation: Isolation): Replication {
   return {
     replicas: 1,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { BALANCE_STRATEGIES, STATE_LOSS_RULES } from '../../domain/replication.ts'
+import { BALANCE_STRATEGIES, ISOLATIONS, STATE_LOSS_RULES } from '../../domain/replication.ts'
 import { anyName, count, flag, serverName, visibility } from './shared.ts'
 
 const copies = z.number().int().min(0).max(1_000)
@@ -81,7 +81,7 @@ export const serverView = z.looseObject({
   status: z.enum(['connected', 'connecting', 'disconnected', 'idle', 'disabled']),
   enabled: z.boolean(),
   type: z.string(),
-  isolation: z.enum(['shared', 'session']),
+  isolation: z.enum(ISOLATIONS),
   description: z.string().optional(),
   error: z.string().optional(),
   cure: z.string().optional(),

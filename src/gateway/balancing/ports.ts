@@ -49,9 +49,9 @@ export interface ReplicatedServersDeps {
   readonly waitMs: number
   /** A call has come for a server that has no replica. */
   wake(server: string): void
-  /** The replica that a session was bound to is gone: see `StateLoss` for what is due. */
-  lost(sessionId: string, spec: ServerSpec, reason: HubError): void
-  /** From now on the session is served by this upstream: it must know what the session has set on the server. */
-  bound(sessionId: string, server: string, upstream: Upstream): void
+  /** The replica that a holder was bound to is gone: see `StateLoss` for what is due. */
+  lost(holderId: string, spec: ServerSpec, reason: HubError): void
+  /** From now on the holder is served by this upstream: it must know what the holder has set on the server. */
+  bound(holderId: string, server: string, upstream: Upstream): void
   news(news: ClusterNews): void
 }

@@ -1,6 +1,7 @@
 import type { SessionRoute } from '../../domain/cluster.ts'
 import { HubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
+import { Change } from '../../kernel/change.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import type { CallEvent, Holder } from '../dispatch/servers.ts'
 import { byHash, onNode } from './affinity.ts'
@@ -21,11 +22,12 @@ export class ReplicaSet {
   readonly #bindings = new Map<string, Binding>()
   readonly #policy = newPolicyState()
   #members: readonly Member[] = []
-  #change = Promise.withResolvers<void>()
+  readonly #change: Change
 
   constructor(spec: ServerSpec, deps: ReplicaSetDeps) {
     this.spec = spec
     this.#deps = deps
+    this.#change = new Change(deps.clock)
   }
 
   get members(): readonly Member[] {
@@ -36,14 +38,13 @@ export class ReplicaSet {
     return this.#bindings.values()
   }
 
-  /** Resolves when there may be another choice than before. */
-  get nextChange(): Promise<void> {
-    return this.#change.promise
+  /** Resolves when there may be another choice than before, or after `ms`. */
+  nextChange(ms: number): Promise<void> {
+    return this.#change.next(ms)
   }
 
   changed(): void {
-    this.#change.resolve()
-    this.#change = Promise.withResolvers()
+    this.#change.tell()
   }
 
   /** These are all replicas that there are. Sessions that are bound to another one have lost it. */
@@ -241,9 +242,9 @@ export class ReplicaSet {
     if (this.#isOwn()) member.handle.release(holder.id)
   }
 
-  /** Whether each session has an upstream of its own. */
+  /** Whether each holder has an upstream of its own. */
   #isOwn(): boolean {
-    return this.spec.isolation === 'session'
+    return this.spec.isolation !== 'shared'
   }
 }
 

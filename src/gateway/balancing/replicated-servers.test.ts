@@ -377,6 +377,26 @@ describe('upstreams of sessions of their own', () => {
   })
 })
 
+describe('users with upstreams of their own', () => {
+  test('keep each to one replica, even where nothing is sticky, and lose what they had in it as one', () => {
+    const made = make({ own: true, stateLoss: 'stateless', sticky: 'off', balance: 'round-robin' })
+    const spec = { ...made.spec, isolation: 'user' as const }
+    made.servers.put(spec, made.all)
+    const ann = { id: 'user:ann', identity: makeSession('x').identity }
+    const upstream = made.servers.upstream('a', ann)
+    expect(made.servers.upstream('a', { ...ann })).toBe(upstream)
+    const [route] = made.servers.routes()
+    expect(made.servers.routes()).toHaveLength(1)
+    expect(made.servers.isIdle(route?.replicaId ?? '')).toBe(false)
+    made.servers.put(
+      spec,
+      made.all.filter(({ id }) => id !== route?.replicaId),
+    )
+    expect(made.lost).toEqual(['user:ann'])
+    expect(made.servers.upstream('a', ann)).not.toBe(upstream)
+  })
+})
+
 describe('a call when no replica takes any', () => {
   test('wakes a server that has none, and goes on when there is one', async () => {
     const made = make({ replicas: 0 })

@@ -1,7 +1,7 @@
 import type { SessionRoute } from '../../domain/cluster.ts'
 import { HubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
-import { type Timer, within } from '../../kernel/clock.ts'
+import type { Timer } from '../../kernel/clock.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import type { CallEvent, Holder, Servers } from '../dispatch/servers.ts'
 import type { Choice, Member } from './member.ts'
@@ -127,7 +127,7 @@ export class ReplicatedServers implements Servers {
     for (const { spec, members } of this.#sets.values())
       for (const member of members) {
         if (member.id !== replicaId) continue
-        const needed = spec.replication.stateLoss !== 'stateless' || spec.isolation === 'session'
+        const needed = spec.replication.stateLoss !== 'stateless' || spec.isolation !== 'shared'
         return member.load === 0 && (!needed || member.sessions === 0)
       }
     return true
@@ -231,7 +231,7 @@ export class ReplicatedServers implements Servers {
       if (set.members.length === 0) this.#deps.wake(name)
       const deadline = clock.monotonic() + waitMs
       for (let left = waitMs; left > 0; left = deadline - clock.monotonic()) {
-        await within(clock, Math.min(left, LOOK_MS), set.nextChange, () => undefined)
+        await set.nextChange(Math.min(left, LOOK_MS))
         if (waiting.released) throw nobodyWaits()
         if (set.removed) throw notHere(name)
         const choice = set.choose(holder)

@@ -91,6 +91,7 @@ describe('[R222] what is noted of a tool call', () => {
   test('does not parse a result that a worker has found to be no error', async () => {
     const unreadable = Buffer.from('this would throw')
     expect(await noted(new UnreadResult(1, unreadable, false))).toMatchObject({ success: true })
+    expect(await noted(new UnreadResult(1, unreadable, true))).toMatchObject({ success: false })
     const failed = Buffer.from('{"isError":true,"content":[{"type":"text","text":"No such city."}]}')
     expect(await noted(new UnreadResult(1, failed, true))).toMatchObject({ error: 'No such city.' })
   })

@@ -1,3 +1,4 @@
+import { messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { isObject, type RpcRequest } from '../../mcp/json-rpc.ts'
 import type { UsageEntry } from '../../observability/activity/record-maker.ts'
@@ -43,8 +44,16 @@ export function watchCall(
   }
 }
 
-/** What went wrong, in words; undefined when nothing did. */
+/** What went wrong, in words; undefined when nothing did. Never throws: what a worker has passed on is read here for the first time. */
 function errorOf(outcome: Outcome): string | undefined {
+  try {
+    return readError(outcome)
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function readError(outcome: Outcome): string | undefined {
   if (outcome instanceof Error) return outcome.message
   if (outcome.kind === 'error') return start(outcome.error.message)
   // What a worker has looked at already need not be parsed here.

@@ -537,3 +537,31 @@ describe('[R222] a tool call', () => {
     expect(finished).toEqual([])
   })
 })
+
+describe('a server that runs for a user', () => {
+  const specs = [serverSpec('u', { isolation: 'user' })]
+  const left = { u: listing({ capabilities: CAPABILITIES, tools: ['x'], resources: ['u://1'] }) }
+  const setup = { specs, left, endpoint: named('u') }
+
+  test('shows its lists itself: each user may see something else', async () => {
+    const { request, server } = await make(setup)
+    request('tools/list')
+    expect(asked(server('u'))).toEqual([['tools/list', undefined]])
+  })
+
+  test('is told a level and subscriptions for all sessions of the user together', async () => {
+    const { request, server, shared, session } = await make(setup)
+    expect(result(request('logging/setLevel', { level: 'info' }))).toEqual({})
+    expect(asked(server('u'))).toEqual([['logging/setLevel', { level: 'info' }]])
+    shared.subscribe('u', 'u://1', makeSession('2', { principal: session.principal }))
+    request('resources/subscribe', { uri: 'u://1' })
+    expect(asked(server('u')).slice(1)).toEqual([['resources/subscribe', { uri: 'u://1' }]])
+    expect(result(request('resources/unsubscribe', { uri: 'u://1' }))).toEqual({})
+    expect(asked(server('u'))).toHaveLength(2)
+  })
+
+  test('has no tasks: it does not know to which session they belong', async () => {
+    const { request } = await make(setup)
+    expect(code(request('tasks/list'))).toBe('request.unknown-method')
+  })
+})

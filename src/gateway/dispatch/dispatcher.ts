@@ -124,8 +124,8 @@ export class Dispatcher {
 
   #list(session: Session, request: RpcRequest, reply: Reply, endpoint: Endpoint, kind: ListKind): void {
     const { scope } = endpoint
-    // A server that runs once for each session may show each something else.
-    if (scope.kind === 'server' && scope.spec.isolation === 'session')
+    // A server that runs once for each session or user may show each something else.
+    if (scope.kind === 'server' && scope.spec.isolation !== 'shared')
       return this.#forward(
         session,
         request,
@@ -268,10 +268,12 @@ export class Dispatcher {
         relay.tellOwnLevel(server, session)
         continue
       }
-      const before = shared.level(server)
+      const user = shared.userOf(server, session)
+      const before = shared.level(server, user)
       shared.setLevel(server, session, level)
       const listing = catalogs.listing(server)
-      if (listing && announces(listing, 'logging') && shared.level(server) !== before) relay.tellLevel(server)
+      if (listing && announces(listing, 'logging') && shared.level(server, user) !== before)
+        relay.tellLevel(server, session)
     }
     reply.answer(encodeResult(request.id, EMPTY_RESULT))
   }
@@ -286,7 +288,7 @@ export class Dispatcher {
     if (!isWhole(scope.member))
       throw unknownMethod(request.method, 'This key opens only tools of this server.')
     // Tasks belong to whoever started them, and a shared server does not know who that was.
-    if (scope.spec.isolation === 'shared' && request.method.startsWith('tasks/'))
+    if (scope.spec.isolation !== 'session' && request.method.startsWith('tasks/'))
       throw unknownMethod(
         request.method,
         'Set "isolation": "session" for this server: tasks need a server of their own.',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CALL_LIMITS } from '../../../tests/fakes/domain.ts'
+import { principal } from '../../../tests/fakes/principals.ts'
 import { ANSWERED, makeCall, makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { FakeClock } from '../../../tests/harness/fake-clock.ts'
@@ -22,15 +23,15 @@ function notification(method: string, params?: object): RpcNotification {
   return message
 }
 
-function make() {
+function make(userOf: (server: string, session: Session) => string | undefined = () => undefined) {
   const clock = new FakeClock()
   const traffic = new Traffic(clock)
-  const shared = new SharedState()
+  const shared = new SharedState(userOf)
   const { logger, lines } = recordingLogger()
   const upstream = new FakeUpstream()
   const changes: [string, readonly ListKind[]][] = []
   const alice = makeSession('alice')
-  const bob = makeSession('bob')
+  const bob = makeSession('bob', { principal: principal('key:bob', { username: 'bob' }) })
   const asks = new Asks({ traffic, turns: new Turns(traffic, clock), clock, log: logger })
   /** Which upstream each session uses, where a test says so. */
   const uses = new Map<string, FakeUpstream>()
@@ -44,8 +45,14 @@ function make() {
     sessions: () => [alice, bob],
   })
   /** The server says something: on the shared upstream, or on that of `owner`. */
-  const say = (message: RpcNotification, parts: { owner?: Session; related?: Related } = {}) =>
-    inbound.notification(message, { server: 'a', upstream, owner: parts.owner, related: parts.related })
+  const say = (message: RpcNotification, parts: { owner?: Session; user?: string; related?: Related } = {}) =>
+    inbound.notification(message, {
+      server: 'a',
+      upstream,
+      owner: parts.owner,
+      user: parts.user,
+      related: parts.related,
+    })
   const call = (session: Session) => {
     const inFlight = makeCall(session, { server: 'a' })
     const pending = upstream.request({ method: 'tools/call', params: undefined, limits: CALL_LIMITS })
@@ -274,5 +281,37 @@ describe('any other notification', () => {
     say(notification('notifications/cancelled', { requestId: 'q' }))
     expect(bob.asks.size).toBe(0)
     expect(inFlight.reply.messages.at(-1)).toContain('notifications/cancelled')
+  })
+})
+
+describe('what a server says that runs for a user', () => {
+  const makeForUsers = () => make((_server, session) => session.user)
+
+  test('of its lists is a hint to the sessions of this user, and changes no list of others', () => {
+    const { say, alice, bob, changes } = makeForUsers()
+    say(notification('notifications/tools/list_changed'), { user: bob.user })
+    expect([alice.stream.hints, bob.stream.hints]).toEqual([[], ['notifications/tools/list_changed']])
+    expect(changes).toEqual([])
+  })
+
+  test('of a resource reaches the sessions of this user that subscribed, and of no other', () => {
+    const { say, alice, bob, shared } = makeForUsers()
+    for (const session of [alice, bob]) shared.subscribe('a', 'x://1', session)
+    const updated = notification('notifications/resources/updated', { uri: 'x://1' })
+    say(updated, { user: alice.user })
+    expect([alice.stream.sent.length, bob.stream.sent.length]).toEqual([1, 0])
+    // What only shows its lists belongs to nobody.
+    say(updated)
+    expect([alice.stream.sent.length, bob.stream.sent.length]).toEqual([1, 0])
+  })
+
+  test('of no call is logged to the sessions of this user that set a level, and to no other', () => {
+    const { say, alice, bob, shared } = makeForUsers()
+    for (const session of [alice, bob]) {
+      session.logLevel = 'debug'
+      shared.setLevel('a', session, 'debug')
+    }
+    say(LOG('error'), { user: bob.user })
+    expect([alice.stream.sent.length, bob.stream.sent.length]).toEqual([0, 1])
   })
 })

@@ -21,11 +21,12 @@ interface InboundDeps {
   sessions(): Iterable<Session>
 }
 
-/** A notification and where it came from. `owner` is the session that has this upstream for itself. */
+/** A notification and where it came from. `owner` is the session that has this upstream for itself, `user` the id of the user who has. */
 export interface Arrival {
   readonly server: string
   readonly upstream: Upstream
   readonly owner: Session | undefined
+  readonly user?: string | undefined
   readonly related: Related
 }
 
@@ -64,15 +65,20 @@ export class Inbound {
   #listsChanged(notification: RpcNotification, arrival: Arrival, lists: readonly ListKind[]): void {
     // What one session's own server shows is that session's business only.
     if (arrival.owner) arrival.owner.stream.hint(notification.method)
+    else if (arrival.user !== undefined) this.#hintUser(arrival.user, notification.method)
     else this.#deps.listChanged(arrival.server, arrival.upstream, lists)
   }
 
-  #updated(notification: RpcNotification, { server, upstream, owner }: Arrival): void {
+  #hintUser(user: string, method: string): void {
+    for (const session of this.#deps.sessions()) if (session.user === user) session.stream.hint(method)
+  }
+
+  #updated(notification: RpcNotification, { server, upstream, owner, user }: Arrival): void {
     const uri = notification.params?.['uri']
     const bytes = encodeNotification(notification.method, notification.body)
     if (owner) owner.stream.unrelated(bytes)
     else if (typeof uri === 'string')
-      for (const session of new Set(this.#deps.shared.subscribers(server, uri)))
+      for (const session of new Set(this.#deps.shared.subscribers(server, uri, user)))
         if (this.#hears(session, server, upstream)) session.stream.unrelated(bytes)
   }
 
@@ -91,7 +97,7 @@ export class Inbound {
       const { session } = found.call
       if (reachesLevel(level, this.#threshold(session, arrival.server))) send(session, found.call, bytes)
     } else if (found.kind === 'none') {
-      for (const session of this.#deps.shared.listeners(arrival.server))
+      for (const session of this.#deps.shared.listeners(arrival.server, arrival.user))
         if (
           session.logLevel &&
           reachesLevel(level, session.logLevel) &&
@@ -106,7 +112,8 @@ export class Inbound {
 
   /** A session that set no level gets what the server sends by itself, not what another session asked for. */
   #threshold(session: Session, server: string): NonNullable<Session['logLevel']> {
-    return session.logLevel ?? (this.#deps.shared.level(server) ? 'info' : 'debug')
+    const { shared } = this.#deps
+    return session.logLevel ?? (shared.level(server, shared.userOf(server, session)) ? 'info' : 'debug')
   }
 
   #other(notification: RpcNotification, arrival: Arrival): void {

@@ -14,14 +14,19 @@ import { SharedState } from './shared-state.ts'
 import { Traffic } from './traffic.ts'
 import { Turns } from './turns.ts'
 
-function make(specs: readonly ServerSpec[] = [serverSpec('a')]) {
+function make(
+  specs: readonly ServerSpec[] = [serverSpec('a')],
+  userOf: () => string | undefined = () => undefined,
+) {
   const clock = new FakeClock()
   const traffic = new Traffic(clock)
-  const shared = new SharedState()
+  const shared = new SharedState(userOf)
   const { logger, lines } = recordingLogger()
   const upstream = new FakeUpstream()
   const asked: [string, string | undefined][] = []
   const observed: [Upstream, CallEvent][] = []
+  /** For whom shared upstreams were looked for. */
+  const sharers: (string | undefined)[] = []
   const lists = { a: listing() }
   /** What the servers give when they are asked for an upstream, and who looks at answers; replaced by tests. */
   const servers = {
@@ -40,8 +45,9 @@ function make(specs: readonly ServerSpec[] = [serverSpec('a')]) {
         asked.push([server, holder?.id])
         return servers.open()
       },
-      sharedUpstreams: (server) => {
+      sharedUpstreams: (server, holder) => {
         asked.push([server, undefined])
+        sharers.push(holder?.id)
         return servers.all ?? [servers.open() ?? []].flat()
       },
       release: () => undefined,
@@ -63,7 +69,21 @@ function make(specs: readonly ServerSpec[] = [serverSpec('a')]) {
     relay.start(call, request(params), { target, namePath, onAnswer: (answer) => servers.onAnswer(answer) })
     return call
   }
-  return { relay, clock, traffic, shared, lines, upstream, servers, asked, observed, lists, session, start }
+  return {
+    relay,
+    clock,
+    traffic,
+    shared,
+    lines,
+    upstream,
+    servers,
+    asked,
+    sharers,
+    observed,
+    lists,
+    session,
+    start,
+  }
 }
 
 function request(params: string): RpcRequest {
@@ -405,6 +425,20 @@ describe('what sessions want of a server that has several replicas', () => {
   })
 })
 
+describe('what sessions want of a server that runs for their user', () => {
+  test('is told to the upstream that they share, with what they want alone', () => {
+    const { relay, shared, session, servers, upstream, sharers } = make([serverSpec('a')], () => 'user:ann')
+    servers.all = [upstream]
+    shared.setLevel('a', session, 'warning')
+    relay.tellLevel('a')
+    expect(upstream.calls).toEqual([])
+    relay.tellLevel('a', session)
+    relay.unsubscribe('a', 'x://1', { session })
+    expect(upstream.calls.map(({ params }) => params)).toEqual([{ level: 'warning' }, { uri: 'x://1' }])
+    expect(sharers).toEqual(['alice', 'alice'])
+  })
+})
+
 describe('what sessions want of a server together', () => {
   const told = (upstream: FakeUpstream) => upstream.calls.map(({ call, params }) => [call.method, params])
 
@@ -470,6 +504,12 @@ describe('a notification of a client', () => {
     servers.open = () => undefined
     relay.notify(session, own, notification(ROOTS))
     expect(upstream.notified).toEqual([])
+  })
+
+  test('does not go to a server that the sessions of its user share', () => {
+    const { relay, asked, session } = make()
+    relay.notify(session, serverSpec('a', { isolation: 'user' }), notification(ROOTS))
+    expect(asked).toEqual([])
   })
 
   test('of any kind does not go to a server that others share', () => {

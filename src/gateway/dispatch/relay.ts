@@ -44,6 +44,11 @@ interface Route {
   readonly onAnswer?: (answer: RpcAnswer) => void
 }
 
+interface Unsubscribing {
+  readonly session?: Session | undefined
+  readonly except?: Upstream | undefined
+}
+
 /** Carries requests from a client to a server and the answers back, with ids and progress tokens kept apart. */
 export class Relay {
   readonly #deps: RelayDeps
@@ -74,10 +79,11 @@ export class Relay {
     this.#deps.servers.openUpstream(spec.name, session)?.notify(notification.method, notification.body)
   }
 
-  /** Tells each replica of a shared server the level that its sessions want together. */
-  tellLevel(server: string): void {
-    const level = this.#deps.shared.level(server)
-    if (level) this.#tellAll(server, METHOD.setLevel, { level })
+  /** Tells each replica of a shared server the level that its sessions want together; a user's own, what the user's sessions want. */
+  tellLevel(server: string, session?: Session): void {
+    const { shared } = this.#deps
+    const level = shared.level(server, session && shared.userOf(server, session))
+    if (level) this.#tellAll({ server, session }, METHOD.setLevel, { level })
   }
 
   /** Tells the server that runs for this session alone. */
@@ -86,21 +92,26 @@ export class Relay {
     if (upstream) this.#tell(server, upstream, METHOD.setLevel, { level: session.logLevel })
   }
 
-  /** Nobody subscribes any more; `except` is told by somebody else. */
-  unsubscribe(server: string, uri: string, except?: Upstream): void {
-    this.#tellAll(server, METHOD.unsubscribe, { uri }, except)
+  /** Nobody subscribes any more who shares with the session; `except` is told by somebody else. */
+  unsubscribe(server: string, uri: string, { session, except }: Unsubscribing = {}): void {
+    this.#tellAll({ server, session, except }, METHOD.unsubscribe, { uri })
   }
 
   /** A session has ended the last subscription: the replicas that it does not use itself are told here. */
   unsubscribeElsewhere(server: string, uri: string, session: Session): void {
     const { servers } = this.#deps
     // A server of one replica is told by the session's own request, even if that has yet to start it.
-    const shared = servers.sharedUpstreams(server)
-    if (shared.length > 1) this.unsubscribe(server, uri, servers.openUpstream(server, session))
+    const shared = servers.sharedUpstreams(server, session)
+    if (shared.length > 1)
+      this.unsubscribe(server, uri, { session, except: servers.openUpstream(server, session) })
   }
 
-  #tellAll(server: string, method: string, params: unknown, except?: Upstream): void {
-    for (const upstream of this.#deps.servers.sharedUpstreams(server))
+  #tellAll(
+    { server, session, except }: Unsubscribing & { readonly server: string },
+    method: string,
+    params: unknown,
+  ): void {
+    for (const upstream of this.#deps.servers.sharedUpstreams(server, session))
       if (upstream !== except) this.#tell(server, upstream, method, params)
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CALL_LIMITS, serverHello } from '../../../tests/fakes/domain.ts'
+import { principal } from '../../../tests/fakes/principals.ts'
 import { makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeUpstream } from '../../../tests/fakes/upstream.ts'
 import { SharedState } from './shared-state.ts'
@@ -8,9 +9,14 @@ function make() {
   return { shared: new SharedState(), alice: makeSession('alice'), bob: makeSession('bob') }
 }
 
-function told(shared: SharedState, server: string, capabilities = { logging: {} }): [string, unknown][] {
+function told(
+  shared: SharedState,
+  server: string,
+  capabilities = { logging: {} },
+  user?: string,
+): [string, unknown][] {
   const upstream = new FakeUpstream(serverHello('a', capabilities))
-  void shared.restore(server, { upstream, limits: CALL_LIMITS })
+  void shared.restore(server, { upstream, limits: CALL_LIMITS, user })
   return upstream.calls.map(({ call, params }) => [call.method, params])
 }
 
@@ -174,5 +180,50 @@ describe('a server that has come up again', () => {
     shared.subscribe('a', 'x://1', alice)
     shared.unsubscribe('a', 'x://1', alice)
     expect([told(shared, 'a'), told(shared, 'b')]).toEqual([[], []])
+  })
+})
+
+describe('on a server that only sessions of one user share', () => {
+  function ofUsers() {
+    const of = (username: string, id: string) => makeSession(id, { principal: principal(id, { username }) })
+    return {
+      shared: new SharedState((server, session) => (server === 'a' ? session.user : undefined)),
+      anns: of('ann', '1'),
+      annsToo: of('ann', '2'),
+      bobs: of('bob', '3'),
+    }
+  }
+
+  test('a subscription is told to sessions of the user, and ends at the user’s upstream with the last of these', () => {
+    const { shared, anns, annsToo, bobs } = ofUsers()
+    for (const session of [anns, annsToo, bobs]) shared.subscribe('a', 'x://1', session)
+    expect([...shared.subscribers('a', 'x://1', anns.user)]).toEqual([anns, annsToo])
+    expect([...shared.subscribers('a', 'x://1')]).toEqual([])
+    expect(shared.unsubscribe('a', 'x://1', anns)).toBe(false)
+    expect(shared.unsubscribe('a', 'x://1', annsToo)).toBe(true)
+    expect(shared.drop(bobs).orphaned).toEqual([{ server: 'a', uri: 'x://1' }])
+  })
+
+  test('a user’s upstream has the level that the user’s sessions want, and these hear what it says by itself', () => {
+    const { shared, anns, annsToo, bobs } = ofUsers()
+    shared.setLevel('a', anns, 'error')
+    shared.setLevel('a', annsToo, 'info')
+    shared.setLevel('a', bobs, 'debug')
+    expect([shared.level('a', anns.user), shared.level('a', bobs.user)]).toEqual(['info', 'debug'])
+    expect(shared.level('a')).toBeUndefined()
+    expect([...shared.listeners('a', anns.user)]).toEqual([anns, annsToo])
+  })
+
+  test('a user’s upstream that comes up is told what this user’s sessions want; one that is nobody’s is told nothing', () => {
+    const { shared, anns, bobs } = ofUsers()
+    shared.subscribe('a', 'x://ann', anns)
+    shared.subscribe('a', 'x://bob', bobs)
+    shared.setLevel('a', anns, 'error')
+    shared.setLevel('a', bobs, 'debug')
+    expect(told(shared, 'a', undefined, anns.user)).toEqual([
+      ['logging/setLevel', { level: 'error' }],
+      ['resources/subscribe', { uri: 'x://ann' }],
+    ])
+    expect(told(shared, 'a')).toEqual([])
   })
 })

@@ -21,11 +21,18 @@ function tooManySubscriptions(): HubError {
 
 /**
  * What sessions have set on servers that they share: subscriptions and log levels. The server is told the union, once;
- * each session gets its own part. After a restart the server is told again.
+ * each session gets its own part. After a restart the server is told again. Under isolation `user` only sessions of one user share, and
+ * `user` says of whom something is asked; elsewhere it is undefined.
  */
 export class SharedState {
+  /** Which user's upstream a session uses, where upstreams are users'. */
+  readonly userOf: (server: string, session: Session) => string | undefined
   readonly #servers = new Map<string, ServerState>()
   readonly #subscriptions = new WeakMap<Session, number>()
+
+  constructor(userOf: (server: string, session: Session) => string | undefined = () => undefined) {
+    this.userOf = userOf
+  }
 
   /** @throws HubError `session.limit` when the session has more subscriptions than any client needs */
   subscribe(server: string, uri: string, session: Session): void {
@@ -45,15 +52,14 @@ export class SharedState {
     const sessions = subscribers.get(uri)
     if (sessions?.delete(session))
       this.#subscriptions.set(session, (this.#subscriptions.get(session) ?? 1) - 1)
-    if (sessions && sessions.size > 0) return false
-    subscribers.delete(uri)
-    return true
+    if (!sessions || sessions.size === 0) subscribers.delete(uri)
+    return !this.#isShared(server, session, sessions)
   }
 
   /** Who wants to hear of `uri`: an update may name a part of what was subscribed to (server/resources). */
-  *subscribers(server: string, uri: string): Iterable<Session> {
+  *subscribers(server: string, uri: string, user?: string): Iterable<Session> {
     for (const [subscribed, sessions] of this.#servers.get(server)?.subscribers ?? [])
-      if (uri === subscribed || uri.startsWith(`${subscribed}/`)) yield* sessions
+      if (uri === subscribed || uri.startsWith(`${subscribed}/`)) yield* this.#of(server, user, sessions)
   }
 
   setLevel(server: string, session: Session, level: LoggingLevel): void {
@@ -61,14 +67,17 @@ export class SharedState {
   }
 
   /** The level that the server must send so that every session gets what it asked for. */
-  level(server: string): LoggingLevel | undefined {
+  level(server: string, user?: string): LoggingLevel | undefined {
     const levels = this.#servers.get(server)?.levels
-    return levels && mostVerbose(levels.values())
+    return (
+      levels &&
+      mostVerbose([...this.#of(server, user, levels.keys())].flatMap((one) => levels.get(one) ?? []))
+    )
   }
 
   /** Sessions that set a level on this server. */
-  listeners(server: string): Iterable<Session> {
-    return this.#servers.get(server)?.levels.keys() ?? []
+  listeners(server: string, user?: string): Iterable<Session> {
+    return this.#of(server, user, this.#servers.get(server)?.levels.keys() ?? [])
   }
 
   /**
@@ -87,8 +96,8 @@ export class SharedState {
       for (const [uri, sessions] of subscribers) {
         if (!sessions.delete(session)) continue
         this.#subscriptions.set(session, (this.#subscriptions.get(session) ?? 1) - 1)
-        if (sessions.size > 0) continue
-        subscribers.delete(uri)
+        if (sessions.size === 0) subscribers.delete(uri)
+        if (this.#isShared(server, session, sessions)) continue
         orphaned.push({ server, uri })
       }
     }
@@ -110,17 +119,28 @@ export class SharedState {
    */
   restore(
     server: string,
-    { upstream, limits }: { upstream: Upstream; limits: CallTimes },
+    { upstream, limits, user }: { upstream: Upstream; limits: CallTimes; user?: string | undefined },
     uses: (session: Session) => boolean = () => true,
   ): Promise<unknown>[] {
     const told: Promise<unknown>[] = []
-    const level = 'logging' in upstream.hello.capabilities ? this.level(server) : undefined
+    const level = 'logging' in upstream.hello.capabilities ? this.level(server, user) : undefined
     const tell = (method: string, params: unknown) =>
       told.push(upstream.request({ method, params: jsonBytes(params), limits }).answer)
     if (level) tell(METHOD.setLevel, { level })
     for (const [uri, sessions] of this.#servers.get(server)?.subscribers ?? [])
-      if (sessions.values().some(uses)) tell(METHOD.subscribe, { uri })
+      if ([...this.#of(server, user, sessions)].some(uses)) tell(METHOD.subscribe, { uri })
     return told
+  }
+
+  *#of(server: string, user: string | undefined, sessions: Iterable<Session>): Iterable<Session> {
+    for (const session of sessions) if (this.userOf(server, session) === user) yield session
+  }
+
+  /** Whether any of `others` shares the server's upstream with the session. */
+  #isShared(server: string, session: Session, others: Iterable<Session> = []): boolean {
+    const user = this.userOf(server, session)
+    for (const _ of this.#of(server, user, others)) return true
+    return false
   }
 
   #state(server: string): ServerState {

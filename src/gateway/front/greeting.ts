@@ -57,9 +57,10 @@ async function endpointHello(
   scope: EndpointScope,
   session: Session,
 ): Promise<ServerHello> {
-  if (scope.kind === 'server' && scope.spec.isolation === 'session') {
+  if (scope.kind === 'server' && scope.spec.isolation !== 'shared') {
     const own = await servers.upstream(scope.spec.name, session)
-    return { ...asOpened(own.hello, scope.member), protocolVersion: session.revision }
+    const hello = { ...asOpened(own.hello, scope.member), protocolVersion: session.revision }
+    return scope.spec.isolation === 'session' ? hello : withoutTasks(hello)
   }
   await catalogs.firstLook(scope)
   const hello = catalogs.hello(scope, session.revision)

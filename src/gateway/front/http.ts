@@ -81,7 +81,8 @@ const PARSER_ERRORS: Readonly<Record<string, readonly [number, string, string]>>
 
 /** Answers what is not even HTTP, or comes too slowly, and closes the connection. */
 export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  // Who has failed to speak TLS would not understand the answer either.
+  if (!socket.writable || error.code === 'ECONNRESET' || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) {
     socket.destroy()
     return
   }

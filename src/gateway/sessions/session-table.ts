@@ -26,7 +26,7 @@ export class SessionTable {
     return this.#sessions.size
   }
 
-  all(): IterableIterator<Session> {
+  all(): MapIterator<Session> {
     return this.#sessions.values()
   }
 

@@ -1,6 +1,7 @@
 import type { EndpointName } from '../../domain/endpoint.ts'
 import { HubError } from '../../domain/errors.ts'
 import type { Principal } from '../../domain/principal.ts'
+import { userHolderId } from '../../domain/user-holder.ts'
 import type { Timer } from '../../kernel/clock.ts'
 import type { Revision } from '../../mcp/eras.ts'
 import type { RequestId, RpcAnswer } from '../../mcp/json-rpc.ts'
@@ -162,6 +163,11 @@ export class Session {
     this.lastSeen = facts.now
     this.oneOff = facts.oneOff ?? false
     this.preferredNode = undefined
+  }
+
+  /** Whose session it is: see `Holder`. */
+  get user(): string {
+    return userHolderId(this.principal)
   }
 
   /** Requests under way, by the client's id. */

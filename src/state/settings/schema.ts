@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { KEY_GRANTS } from '../../domain/key-scope.ts'
-import { BALANCE_STRATEGIES, STATE_LOSS_RULES } from '../../domain/replication.ts'
+import { BALANCE_STRATEGIES, ISOLATIONS, STATE_LOSS_RULES } from '../../domain/replication.ts'
 
 /**
  * The settings document, in the format that users of MCPHub have. Every object is open: keys that the hub does not know
@@ -80,7 +80,7 @@ export const serverSchema = z.looseObject({
   /** As Claude Desktop, Cline and others write it. */
   disabled: z.boolean().optional(),
   description: z.string().optional(),
-  isolation: z.enum(['shared', 'session']).optional(),
+  isolation: z.enum(ISOLATIONS).optional(),
   perSessionClient: z.boolean().optional(),
   startOnDemand: z.boolean().optional(),
   idleTimeoutMs: milliseconds.optional(),
