@@ -1,18 +1,18 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { HubError } from '../src/domain/errors.ts'
 import { Dialer } from '../src/fleet/link/dialer.ts'
 import { encodeFrames, FRAME, words } from '../src/fleet/link/frames.ts'
 import { LINK_PATH } from '../src/fleet/link/socket-limits.ts'
-import { systemClock } from '../src/kernel/clock.ts'
+import { sleep, systemClock } from '../src/kernel/clock.ts'
 import { systemRandom } from '../src/kernel/random.ts'
+import { Authority } from './harness/certificates.ts'
 import { FakeClock } from './harness/fake-clock.ts'
 import { bareNode, dialLink, LINK_TOKEN, linkSite, nodeFacts, stranger } from './harness/links.ts'
 import { recordingLogger } from './harness/recording-logger.ts'
@@ -271,47 +271,26 @@ describe('a node that has fallen silent', () => {
   })
 })
 
-/** A certificate authority, and what it has signed for `localhost` and 127.0.0.1. Without OpenSSL there is none. */
-function certificates(): { ca: string; cert: string; key: string } | undefined {
-  const dir = mkdtempSync(join(tmpdir(), 'flotilla-tls-'))
-  try {
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' })
-    const fresh = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
-    openssl('req', '-x509', ...fresh, '-subj', '/CN=test-ca', '-keyout', 'ca.key', '-out', 'ca.pem')
-    const name = ['-subj', '/CN=node', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
-    openssl(
-      'req',
-      '-x509',
-      ...fresh,
-      ...name,
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-keyout',
-      'k.pem',
-      '-out',
-      'c.pem',
-    )
-    const read = (file: string) => readFileSync(join(dir, file), 'utf8')
-    return { ca: read('ca.pem'), cert: read('c.pem'), key: read('k.pem') }
-  } catch {
-    return undefined
-  } finally {
-    rmSync(dir, { recursive: true })
-  }
-}
-
-const signed = certificates()
-
-describe.skipIf(!signed)('over TLS', () => {
-  const { ca, cert, key } = signed ?? { ca: '', cert: '', key: '' }
+describe('over TLS', () => {
+  let ca: string
+  let cert: string
+  let key: string
+  beforeAll(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'flotilla-tls-'))
+    const authority = await Authority.make(folder, 'authority')
+    const signed = await authority.sign('node')
+    const read = (path: string) => readFile(path, 'utf8')
+    ;[ca, cert, key] = await Promise.all([read(authority.ca), read(signed.cert), read(signed.key)])
+    await rm(folder, { recursive: true })
+  })
 
   test('a coordinator must show a certificate that the node trusts', async () => {
     await using site = await linkSite({ server: createTlsServer({ cert, key }) })
     const url = site.url.replace('http', 'https')
     expect((await dialLink(url, 'w1', { tls: { ca } })).link.ended).toBeUndefined()
-    await expect(dialLink(url, 'w2')).rejects.toMatchObject({ cure: expect.stringContaining('caFile') })
+    await expect(dialLink(url, 'w2')).rejects.toMatchObject({
+      cure: expect.stringContaining('CLUSTER_TLS_CA'),
+    })
     await expect(dialLink(site.url, 'w3')).rejects.toMatchObject({
       cure: expect.stringContaining('https://'),
     })
@@ -386,5 +365,34 @@ describe('a coordinator that cannot be reached', () => {
     await dialer.close()
     await until('it is gone', () => site.acceptor.links.length === 0)
     expect(ups).toBe(2)
+  })
+
+  test('is dialed under two names without end of either link', async () => {
+    await using site = await linkSite()
+    const dialer = new Dialer({
+      token: () => LINK_TOKEN,
+      self: () => nodeFacts('w1'),
+      clock: systemClock,
+      random: systemRandom,
+      log: recordingLogger().logger,
+      backoff: { initialMs: 10, maxMs: 20, factor: 2, healthyAfterMs: 10_000 },
+    })
+    let ups = 0
+    const user = {
+      onLink: () => ({ packet: () => undefined }),
+      onUp: () => {
+        ups += 1
+      },
+    }
+    dialer.keep(site.url, user)
+    dialer.keep(`${site.url}/`, user)
+    await until('both were tried', () => ups >= 2)
+    await sleep(systemClock, 300)
+    const before = ups
+    await sleep(systemClock, 300)
+    expect([ups - before, site.acceptor.links.length]).toEqual([0, 1])
+    site.acceptor.links[0]?.close(new HubError('link.lost', 'Try again.'))
+    await until('it is linked again', () => ups > before)
+    await dialer.close()
   })
 })

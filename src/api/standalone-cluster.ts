@@ -71,7 +71,7 @@ async function refuse(): Promise<never> {
 
 function alone(what: string): HubError {
   return new HubError('cluster.off', what, {
-    cure: 'To have a cluster, start it with CLUSTER_ROLE=coordinator, and workers beside it.',
+    cure: 'To have a cluster, start it with CLUSTER_ENABLED=true and CLUSTER_ROLE=coordinator, and workers beside it.',
   })
 }
 

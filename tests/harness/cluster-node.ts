@@ -17,6 +17,8 @@ export interface NodeSetup {
   readonly env: Readonly<Record<string, string>>
   /** Chosen when it is left out; the same after a restart. */
   readonly port?: number
+  /** What its port speaks; `http` if it is left out. */
+  readonly scheme?: 'http' | 'https' | undefined
 }
 
 const START_MS = 20_000
@@ -53,7 +55,7 @@ export class ClusterNode {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`
+    return `${this.#setup.scheme ?? 'http'}://127.0.0.1:${this.port}`
   }
 
   /** Where its settings are, or would be. */

@@ -25,6 +25,8 @@ export interface ClusterSetup {
   /** For all nodes. */
   readonly env?: Readonly<Record<string, string>>
   readonly heartbeat?: Heartbeat
+  /** `https`: the coordinator's document has its certificate, and this process trusts who has signed it. */
+  readonly scheme?: 'http' | 'https'
 }
 
 export interface Heartbeat {
@@ -78,6 +80,7 @@ export class Cluster implements AsyncDisposable {
       folder: join(this.folder, 'coordinator'),
       settings: withoutOwnServers(this.#settle(coordinator)),
       port: this.#port,
+      scheme: this.#setup.scheme,
       env: { ...this.#environment('coordinator', 'coordinator-1'), ADMIN_PASSWORD: PASSWORD },
     })
     const setups = typeof workers === 'number' ? Array.from({ length: workers }, () => ({})) : workers
@@ -86,7 +89,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return `${this.#setup.scheme ?? 'http'}://127.0.0.1:${this.#port}`
   }
 
   /** Where clients connect; `server` takes the endpoint of that server alone, where tools have their own names. */

@@ -77,3 +77,5 @@ export const allocation = z.object({
   replicaId,
 })
 export const release = z.object({ serverName: anyName, replicaId })
+/** Of a worker. Without a URL it joins all coordinators of its settings. */
+export const joinOrder = z.object({ coordinatorUrl: z.string().max(2_048).optional() })

@@ -1,5 +1,6 @@
 import { mayChange } from '../../access/permissions.ts'
 import { HubError } from '../../domain/errors.ts'
+import type { ServerSpec } from '../../domain/server-spec.ts'
 import { keyOf } from '../../gateway/catalog/listing.ts'
 import * as contract from '../contract/servers.ts'
 import { changeAnswer, changeQuery, nothing } from '../contract/shared.ts'
@@ -7,6 +8,7 @@ import * as tools from '../contract/tools.ts'
 import { noServer, ownershipOf, serversIn } from '../document.ts'
 import { allows, seesServer } from '../identity.ts'
 import { eventsOf, linesOf } from '../log-lines.ts'
+import type { SettingsDocument } from '../ports.ts'
 import { type Context, type Route, route } from '../route.ts'
 import { editItem, type ItemKind } from '../server-edits.ts'
 import { changed, changeSettings } from '../settings-change.ts'
@@ -26,7 +28,7 @@ export const serverWorkRoutes: readonly Route[] = [
     handle: async (context) => {
       const { services, params } = context
       const { document } = await services.settings.current()
-      changeable(context, document, params.name)
+      reloadable(context, document, params.name)
       await services.servers.reload(params.name)
       return { message: 'The server is started anew.' }
     },
@@ -63,8 +65,8 @@ export const serverWorkRoutes: readonly Route[] = [
       const { services, identity, params, query, signal } = context
       const { document } = await services.settings.current()
       const config = serversIn(document).get(params.name)
-      const owned = ownershipOf(config ?? {})
-      if (!config || !seesServer(identity, params.name, owned)) throw noServer(params.name)
+      const owned = config ? ownershipOf(config) : broughtAlong(context, params.name)
+      if (!owned || !seesServer(identity, params.name, owned)) throw noServer(params.name)
       // Logs tell more than lists do: they are the owner's, and of those who may read all logs.
       if (!mayChange(identity, owned) || !allows(services.auth, identity, 'servers:write'))
         services.auth.authorize(identity, 'logs:read')
@@ -172,4 +174,24 @@ function requireItem({ hub, params }: ItemContext, kind: ItemKind, stored: objec
   throw new HubError('resource.missing', `The server has no ${kind.slice(0, -1)} ${JSON.stringify(item)}.`, {
     cure: `GET /api/servers/${encodeURIComponent(server)} lists what it has.`,
   })
+}
+
+/** A server that the settings do not have: a worker has brought it. */
+function broughtAlong({ hub }: Context, name: string): ServerSpec | undefined {
+  return hub.settings().servers.get(name)
+}
+
+/** @throws HubError `resource.missing` or `access.denied` */
+function reloadable(context: Context, document: SettingsDocument, name: string): void {
+  const { identity } = context
+  const brought = serversIn(document).has(name) ? undefined : broughtAlong(context, name)
+  if (!brought || !seesServer(identity, name, brought)) changeable(context, document, name)
+  else if (!mayChange(identity, brought))
+    throw new HubError(
+      'access.denied',
+      `The server ${JSON.stringify(name)} is not yours: a worker has brought it.`,
+      {
+        cure: 'Ask its owner or an administrator.',
+      },
+    )
 }

@@ -16,6 +16,11 @@ export interface WorkerPort {
   allocate(replica: Allocation): Promise<void>
   /** Ends a replica, whose calls in flight may finish. @throws HubError `resource.missing` */
   release(replica: Omit<Allocation, 'config'>): Promise<void>
+  /**
+   * Begins to dial this coordinator, or all of the settings. Safe to call twice.
+   * @throws HubError `request.invalid-params` for one that the settings do not name, `hub.stopping`
+   */
+  join(coordinatorUrl: string | undefined): Promise<void>
 }
 
 /** A worker's connection to one of its coordinators. */

@@ -34,6 +34,7 @@ async function start(parts: Partial<WorkerPort> = {}) {
     admits: (credentials) => gate.admits(credentials),
     allocate: async (replica) => void told.push(['allocate', replica]),
     release: async (replica) => void told.push(['release', replica]),
+    join: async (url) => void told.push(['join', url]),
     ...parts,
   }
   const { logger, lines } = recordingLogger()
@@ -159,6 +160,21 @@ describe('what nodes of the cluster may ask of a worker', () => {
     ])
   })
 
+  test('join its coordinators, or one of them, with or without a body', async () => {
+    await using world = await start()
+    const url = 'http://hub.example:3000'
+    expect((await world.post('/internal/cluster/join', { coordinatorUrl: url })).status).toBe(200)
+    expect((await world.post('/internal/cluster/join', {})).status).toBe(200)
+    expect((await world.ask('POST /internal/cluster/join', { headers: TOKEN })).status).toBe(200)
+    expect(world.told).toEqual([
+      ['join', url],
+      ['join', undefined],
+      ['join', undefined],
+    ])
+    const wrong = await world.post('/internal/cluster/join', { coordinatorUrl: 7 })
+    expect([wrong.status, wrong.body['code']]).toEqual([400, 'request.invalid-params'])
+  })
+
   test.each<[string, Record<string, string>]>([
     ['nothing', {}],
     ['a wrong token', { 'x-cluster-token': 'secret' }],
@@ -166,8 +182,8 @@ describe('what nodes of the cluster may ask of a worker', () => {
     ['the token from a page', { ...TOKEN, origin: 'http://127.0.0.1' }],
   ])('is refused with %s', async (_what, headers) => {
     await using world = await start()
-    for (const path of ['allocate', 'release']) {
-      const { status, body } = await world.post(`/internal/servers/${path}`, ALLOCATION, headers)
+    for (const path of ['servers/allocate', 'servers/release', 'cluster/join']) {
+      const { status, body } = await world.post(`/internal/${path}`, ALLOCATION, headers)
       expect([status, body['code']]).toEqual([401, 'access.unauthenticated'])
     }
     expect(world.told).toEqual([])

@@ -6,7 +6,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Random } from '../../kernel/random.ts'
 import { PROMETHEUS_TYPE, prometheusText } from '../../observability/prometheus.ts'
-import { allocation, release } from '../contract/internal.ts'
+import { allocation, joinOrder, release } from '../contract/internal.ts'
 import { asHubError, failureOf } from '../failure.ts'
 import { parseBody } from '../json-body.ts'
 import { shownUrl, workerMetrics } from './metrics.ts'
@@ -58,7 +58,7 @@ async function answer(deps: WorkerApiDeps, request: IncomingMessage): Promise<An
   if (!order) throw notHere(deps.worker, path)
   requireMethod(request, ['POST'])
   requireNode(deps.worker, request)
-  await order(deps.worker, await readBody(request))
+  await order(deps.worker, hasBody(request) ? await readBody(request) : {})
   return json(200, { success: true })
 }
 
@@ -78,9 +78,15 @@ const PAGES: Readonly<Record<string, (deps: WorkerApiDeps) => Answer>> = {
   }),
 }
 
+/** RFC 9112 §6: without these two there is none. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
 const ORDERS: Readonly<Record<string, (worker: WorkerPort, body: unknown) => Promise<void>>> = {
   '/internal/servers/allocate': (worker, body) => worker.allocate(checked(allocation, body)),
   '/internal/servers/release': (worker, body) => worker.release(checked(release, body)),
+  '/internal/cluster/join': (worker, body) => worker.join(checked(joinOrder, body).coordinatorUrl),
 }
 
 function health({ worker, clock }: WorkerApiDeps): Answer {

@@ -1,4 +1,4 @@
-import type { Assignment, ReplicaReport, ReplicaView } from '../../domain/cluster.ts'
+import type { Assignment, NodeState, ReplicaReport, ReplicaView } from '../../domain/cluster.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import { RemoteServer, type RemoteServerDeps } from '../../fleet/link/remote-server.ts'
 import type { RemoteUpstreams } from '../../fleet/link/remote-upstreams.ts'
@@ -20,6 +20,8 @@ export interface ClusterFleetDeps extends RemoteServerDeps {
   readonly servers: ReplicatedServers
   /** Of a node, for balancing. */
   weightOf(node: string): number
+  /** Has a node start a pinned replica anew; returns whether it could be told. */
+  reload(node: string, replica: string): boolean
 }
 
 interface Known {
@@ -84,8 +86,8 @@ export class ClusterFleet implements Fleet {
   }
 
   /** A node is another than it was: calls that wait for it look again. */
-  nodeChanged(node: string, isOnline: boolean): void {
-    if (isOnline) this.#doubtful.delete(node)
+  nodeChanged(node: string, state: NodeState | 'removed'): void {
+    if (state === 'online' || state === 'removed') this.#doubtful.delete(node)
     else this.#doubtful.add(node)
     for (const [server, known] of this.#known)
       if ([...known.values()].some(({ handle }) => handle.node === node)) this.#deps.servers.changed(server)
@@ -114,7 +116,11 @@ export class ClusterFleet implements Fleet {
   reload(server: string): boolean {
     const known = this.#known.get(server)
     if (!known || known.size === 0) return false
-    this.#deps.reconciler.restart(server)
+    const { reconciler, reload } = this.#deps
+    const pinned = reconciler.viewsOf(server).filter(({ origin }) => origin === 'pinned')
+    const told = pinned.filter(({ node, id }) => reload(node, id))
+    if (reconciler.desired(server) === undefined) return told.length > 0
+    reconciler.restart(server)
     return true
   }
 
@@ -146,10 +152,11 @@ export class ClusterFleet implements Fleet {
   #sync(server: string, views: readonly ReplicaView[]): void {
     const known = this.#known.get(server) ?? new Map<string, Known>()
     this.#known.set(server, known)
-    const wanted = new Set(views.map(keyOf))
+    const wanted = new Map(views.map((view) => [keyOf(view), view]))
     let differs = false
     for (const [key, { remote }] of known) {
-      if (wanted.has(key)) continue
+      const view = wanted.get(key)
+      if (view && !(remote && this.#isOutdated(view, remote))) continue
       known.delete(key)
       remote?.close()
       differs = true
@@ -165,6 +172,12 @@ export class ClusterFleet implements Fleet {
     const spec = this.#specs.get(server)
     if (spec?.enabled && differs) this.#put(spec)
     else this.#deps.servers.changed(server)
+  }
+
+  /** A pinned replica keeps its epoch when its node's settings change. How its upstreams are shared must be known to both sides. */
+  #isOutdated({ origin, server }: ReplicaView, { spec }: RemoteServer): boolean {
+    const now = origin === 'pinned' ? this.#specs.get(server) : undefined
+    return now !== undefined && now.isolation !== spec.isolation
   }
 
   #put(spec: ServerSpec): void {
@@ -183,18 +196,21 @@ export class ClusterFleet implements Fleet {
   #makeLocal(view: ReplicaView): Known | undefined {
     const running = this.#deps.host.find(view)
     if (!running) return undefined
+    const key = keyOf(view)
     const handle = new Handle(this.#factsOf(view), {
       running,
       release: (holderId) => void running.release(holderId),
       isAway: () => false,
-      isDraining: () => this.#draining.has(keyOf(view)),
+      isDraining: () => this.#draining.has(key),
     })
     return { handle, remote: undefined }
   }
 
   #makeRemote(view: ReplicaView): Known | undefined {
-    const spec = this.#specs.get(view.server)
+    // Clients may see the new settings before, or after, a replica is placed with them.
+    const spec = this.#deps.reconciler.placedWith(view.id) ?? this.#specs.get(view.server)
     if (!spec) return undefined
+    const key = keyOf(view)
     const remote = new RemoteServer({ ...view, spec }, this.#deps)
     const link = this.#links.get(view.node)
     remote.update(view)
@@ -203,7 +219,7 @@ export class ClusterFleet implements Fleet {
       running: remote,
       release: (holderId) => remote.release(holderId),
       isAway: () => !remote.isLinked || this.#doubtful.has(view.node),
-      isDraining: () => this.#draining.has(keyOf(view)),
+      isDraining: () => this.#draining.has(key),
     })
     return { handle, remote }
   }
@@ -213,7 +229,7 @@ export class ClusterFleet implements Fleet {
   }
 }
 
-/** Ids hold no space. */
+/** An epoch holds no space, so that no two keys are the same. */
 function keyOf({ id, epoch }: Pick<Assignment, 'id' | 'epoch'>): string {
   return `${id} ${epoch}`
 }

@@ -18,6 +18,9 @@ export interface ClusterPortDeps {
 export function clusterPort({ coordinator, hub, gate, revision }: ClusterPortDeps): ClusterPort {
   const { membership, events, self } = coordinator
   const specs = () => hub.insight.settings().servers
+  /** Where a user's sessions share a replica, each of them goes there. */
+  const eachSession = (route: SessionRoute): SessionRoute[] =>
+    hub.sessionsOf(route.sessionId, route.serverName).map((sessionId) => ({ ...route, sessionId }))
   return {
     summary: () => ({
       enabled: true,
@@ -35,7 +38,7 @@ export function clusterPort({ coordinator, hub, gate, revision }: ClusterPortDep
       const spec = specs().get(server)
       if (!spec?.enabled) return undefined
       const managed = coordinator.owns(server)
-      const running = coordinator.reconciler.views().filter((replica) => replica.server === server).length
+      const running = coordinator.reconciler.viewsOf(server).length
       const desired = managed ? (coordinator.reconciler.desired(server) ?? 0) : running
       return { desired, replication: spec.replication, managed }
     },
@@ -46,16 +49,23 @@ export function clusterPort({ coordinator, hub, gate, revision }: ClusterPortDep
       return { events: newer.slice(-limit), last: all.at(-1)?.number ?? 0 }
     },
     sessions({ offset, limit }) {
-      const routes = coordinator.servers.routes().sort(byLastUse)
+      const routes = coordinator.servers.routes().flatMap(eachSession).sort(byLastUse)
       return { routes: routes.slice(offset, offset + limit), total: routes.length }
     },
-    session: (id) => (hub.hasSession(id) ? coordinator.servers.route(id) : undefined),
+    session(id) {
+      if (!hub.hasSession(id)) return undefined
+      const routes = hub.holdersOf(id).flatMap((holder) => coordinator.servers.route(holder))
+      return routes.flatMap(eachSession).filter(({ sessionId }) => sessionId === id)
+    },
     endSession: async (id) => hub.endSession(id),
-    restart: async (server) => coordinator.reconciler.restart(server),
-    cordon: async (node) => membership.cordon(node),
-    uncordon: async (node) => membership.uncordon(node),
-    drain: async (node) => membership.drain(node),
-    removeNode: async (node) => membership.remove(node),
+    async restart(server) {
+      // What does not run anywhere yet is none the worse for it, unless it is unknown.
+      if (!hub.reload(server)) coordinator.reconciler.restart(server)
+    },
+    cordon: (node) => coordinator.kept(() => membership.cordon(node)),
+    uncordon: (node) => coordinator.kept(() => membership.uncordon(node)),
+    drain: (node) => coordinator.kept(() => membership.drain(node)),
+    removeNode: (node) => coordinator.kept(() => membership.remove(node)),
     async sync() {
       coordinator.sync()
       return { revision: revision(), nodes: coordinator.assignments }
@@ -74,9 +84,10 @@ function byLastUse(a: SessionRoute, b: SessionRoute): number {
 function register(coordinator: Coordinator, node: NodeRegistration) {
   const { membership, reconciler, settings } = coordinator
   const known = membership.view(node.nodeId)
-  if (known?.state === 'online' && (known.host !== node.host || known.port !== node.port))
+  const isElsewhere = known?.host !== node.host || known?.port !== node.port
+  if (node.nodeId === coordinator.self.id || (known?.state === 'online' && isElsewhere))
     throw new HubError('resource.in-use', `Another node is called "${node.nodeId}".`, {
-      data: { node: node.nodeId, host: known.host, port: known.port },
+      data: { node: node.nodeId, host: known?.host, port: known?.port },
       cure: 'Give each node an id of its own (CLUSTER_NODE_ID).',
     })
   // One that has a link has said more of itself there.

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { NodeFacts, ReplicaReport } from '../../domain/cluster.ts'
+import type { NodeFacts, NodeState, ReplicaReport } from '../../domain/cluster.ts'
 import type { ClusterSettings } from '../../domain/cluster-settings.ts'
 import { HubError } from '../../domain/errors.ts'
 import type { HubSettings, ServerSpec } from '../../domain/server-spec.ts'
@@ -29,6 +29,7 @@ import type { Random } from '../../kernel/random.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import type { MakeFleet, RunningDeps } from '../fleet.ts'
 import { tokensOf } from './facts.ts'
+import type { ClusterMemory } from './memory.ts'
 import { makeParts, type Parts } from './parts.ts'
 import { withPinned } from './pinned.ts'
 
@@ -36,6 +37,7 @@ export interface CoordinatorOptions {
   readonly settings: ClusterSettings
   readonly self: NodeFacts
   readonly term: number
+  readonly memory: ClusterMemory
   /** Workers bring other servers along than before: the settings in force need another look. */
   onPinned(): void
 }
@@ -67,6 +69,9 @@ export class Coordinator {
   readonly term: number
   readonly events: EventLog
   readonly membership: Membership
+  /** See `Parts`. */
+  readonly expectedNodes: readonly string[] | undefined
+  readonly #startedAt: number
   readonly #options: CoordinatorOptions
   readonly #deps: CoordinatorDeps
   readonly #acceptor: LinkAcceptor
@@ -76,6 +81,8 @@ export class Coordinator {
   readonly #meter = new LoadMeter()
   readonly #ties = new Map<string, Tie>()
   readonly #pinned = new Map<string, readonly ServerSpec[]>()
+  /** What each of them was read from. */
+  readonly #pinnedTexts = new WeakMap<readonly ServerSpec[], string>()
   #own: HubSettings | undefined
   #parts: Parts | undefined
   #localChange: Timer | undefined
@@ -87,6 +94,8 @@ export class Coordinator {
     this.settings = settings
     this.self = self
     this.term = options.term
+    this.expectedNodes = options.memory.last.nodes
+    this.#startedAt = clock.monotonic()
     this.#options = options
     this.#deps = deps
     this.#tasks = new TaskGroup(log)
@@ -97,6 +106,7 @@ export class Coordinator {
       events: this.events,
       timings: settings,
       self: self.id,
+      flags: options.memory.last.flags,
       replicasOn: (node) => this.#parts?.reconciler.replicasOn(node) ?? 0,
       onChange: (node, state) => this.#nodeChanged(node, state),
     })
@@ -108,7 +118,10 @@ export class Coordinator {
       onLink: (link) => this.#linked(link),
       clientCertificates: settings.tls?.mutual ?? false,
     })
-    this.#probe = httpProbe({ clock, log, token: () => settings.token })
+    // Workers are probed without TLS: where the links have it, the token must not go beside them in the clear. Nor must one
+    // that has come in with a token of before be told the new one.
+    const shown = settings.tls || settings.oldTokens.length > 0 ? undefined : settings.token
+    this.#probe = httpProbe({ clock, log, token: () => shown })
     this.#prober = new Prober({
       clock,
       tasks: this.#tasks,
@@ -143,6 +156,7 @@ export class Coordinator {
         { running, listener, ...this.#deps },
         {
           assign: (node, revision, assignments) => this.#assign(node, revision, assignments),
+          reload: (node, replica) => this.#reload(node, replica),
           hostChanged: () => this.#hostChanged(),
         },
       )
@@ -191,6 +205,13 @@ export class Coordinator {
     for (const node of this.#ties.keys()) this.#made.reconciler.retell(node)
   }
 
+  /** Does something to the nodes, and resolves when it would outlive this process. */
+  async kept(change: () => void): Promise<void> {
+    change()
+    this.#remember()
+    await this.#options.memory.written()
+  }
+
   async close(): Promise<void> {
     this.#localChange?.stop()
     this.#beating?.stop()
@@ -200,6 +221,7 @@ export class Coordinator {
     this.#acceptor.close()
     await this.#tasks.close()
     await this.#probe.close()
+    await this.#options.memory.written()
   }
 
   get #made(): Parts {
@@ -225,21 +247,30 @@ export class Coordinator {
   #unlinked(tie: Tie, reason: HubError): void {
     const node = tie.link.peer.id
     this.#made.fleet.unlinked(node, tie.upstreams)
-    if (this.#ties.get(node) !== tie) return
+    if (this.#ties.get(node) !== tie) {
+      // It has come back over a newer link, which says so itself if it still leaves.
+      if (tie.leaving) this.#forgetLeaving(tie.leaving, node)
+      return
+    }
     this.#ties.delete(node)
     this.#deps.log.warn({ node, reason: reason.message }, 'the link to a node has ended')
     this.membership.linkDown(node)
     if (!tie.leaving) return
     this.membership.leaving(node)
-    // It was drained because it left; when it comes back, it is as the operator wants it.
-    if (!tie.leaving.draining) this.membership.uncordon(node)
-    if (tie.leaving.cordoned && !tie.leaving.draining) this.membership.cordon(node)
+    this.#forgetLeaving(tie.leaving, node)
+  }
+
+  /** A node was drained because it left; when it comes back, it is as the operator wants it. */
+  #forgetLeaving({ cordoned, draining }: NonNullable<Tie['leaving']>, node: string): void {
+    if (draining || !this.membership.view(node)) return
+    this.membership.uncordon(node)
+    if (cordoned) this.membership.cordon(node)
   }
 
   #control(tie: Tie, message: ToCoordinator): void {
     switch (message.type) {
       case 'pinned':
-        return this.#pinnedBy(tie, message.specs.map(fromWire))
+        return this.#pinnedBy(tie, message.specs)
       case 'beat':
         return this.#beat(tie, message)
       case 'leaving':
@@ -251,30 +282,34 @@ export class Coordinator {
   #leaves(tie: Tie): void {
     const view = this.membership.view(tie.link.peer.id)
     if (!view || tie.leaving) return
-    tie.leaving = view
+    tie.leaving = { cordoned: view.cordoned, draining: view.draining }
     this.membership.drain(view.id)
   }
 
-  #pinnedBy(tie: Tie, specs: readonly ServerSpec[]): void {
+  #pinnedBy(tie: Tie, wire: Extract<ToCoordinator, { type: 'pinned' }>['specs']): void {
     const { peer } = tie.link
-    const before = this.#pinned.get(peer.id)
-    this.#pinned.set(peer.id, specs)
     if (!tie.joined) {
+      this.membership.join(peer, wire.length)
       tie.joined = true
-      this.membership.join(peer, specs.length)
       this.membership.linkUp(peer.id)
       this.#made.reconciler.linked(peer.id)
       this.#made.fleet.linked(peer.id, tie.upstreams)
     }
-    if (JSON.stringify(before?.map(nameOf)) !== JSON.stringify(specs.map(nameOf)) || before)
-      this.#options.onPinned()
+    const text = JSON.stringify(wire)
+    const before = this.#pinned.get(peer.id)
+    if (text === (before ? this.#pinnedTexts.get(before) : '[]')) return
+    const specs = wire.map(fromWire)
+    this.#pinned.set(peer.id, specs)
+    this.#pinnedTexts.set(specs, text)
+    this.#options.onPinned()
   }
 
   #beat(tie: Tie, { seq, revision, term, load, replicas }: Extract<ToCoordinator, { type: 'beat' }>): void {
     const { id } = tie.link.peer
+    const { heartbeatIntervalMs, heartbeatTimeoutMs } = this.settings
     if (!this.membership.beat(id, load)) return tie.link.close(joinAnew())
     if (term === this.term) tie.confirmed = revision
-    this.#tell(tie, { type: 'ack', seq })
+    this.#tell(tie, { type: 'ack', seq, intervalMs: heartbeatIntervalMs, leaseMs: heartbeatTimeoutMs })
     const reports: readonly ReplicaReport[] = replicas.map((each) => ({ ...each, error: each.error }))
     this.#made.reconciler.observe(id, reports)
     this.#made.fleet.reported(id, reports)
@@ -289,17 +324,45 @@ export class Coordinator {
     this.#tell(tie, { type: 'assign', term: this.term, revision, replicas })
   }
 
+  #reload(node: string, replica: string): boolean {
+    const tie = this.#ties.get(node)
+    if (tie?.joined) this.#tell(tie, { type: 'reload', replica })
+    return tie?.joined ?? false
+  }
+
   #tell({ link }: Tie, message: ToWorker): void {
     link.send(CONTROL_LANE, encodeControl(message))
   }
 
-  #nodeChanged(node: string, state: string): void {
+  #nodeChanged(node: string, state: NodeState | 'removed'): void {
+    this.#remember()
     if (!this.#parts) return
     const { fleet, reconciler } = this.#parts
-    fleet.nodeChanged(node, state === 'online')
+    fleet.nodeChanged(node, state)
     reconciler.nodesChanged()
     if (state === 'offline') this.#ties.get(node)?.link.close(silent(node))
     if (state === 'removed' && this.#pinned.delete(node)) this.#options.onPinned()
+  }
+
+  #remember(): void {
+    const { membership, settings, self, expectedNodes = [] } = this
+    const nodes = membership.views().filter(({ id, state }) => id !== self.id && state !== 'offline')
+    // What runs on a node that has not come back yet, only the end of its lease ends.
+    const isEarly = this.#deps.clock.monotonic() - this.#startedAt < settings.heartbeatTimeoutMs
+    const flags = new Map(membership.flags)
+    // That a node drains because it is about to end is no word of the operator.
+    for (const [id, { leaving }] of this.#ties) {
+      if (leaving?.cordoned || leaving?.draining) flags.set(id, leaving)
+      else if (leaving) flags.delete(id)
+    }
+    this.#options.memory.save(
+      // One that has no link is not told to run anything.
+      [
+        ...nodes.filter(({ maxServers }) => maxServers !== 0).map(({ id }) => id),
+        ...(isEarly ? expectedNodes : []),
+      ],
+      flags,
+    )
   }
 
   #hostChanged(): void {
@@ -318,10 +381,6 @@ export class Coordinator {
       this.#made.reconciler.observe(this.self.id, this.#made.host.reports())
     })
   }
-}
-
-function nameOf({ name }: ServerSpec): string {
-  return name
 }
 
 function sameId(node: string): HubError {

@@ -3,6 +3,7 @@ import type { ClusterSettings } from '../../domain/cluster-settings.ts'
 import { findRuntimes, machineFacts } from '../../fleet/membership/machine-load.ts'
 import type { Random } from '../../kernel/random.ts'
 import { VERSION } from '../../kernel/version.ts'
+import { isLoopback } from '../listen.ts'
 import { nodeId } from '../node-id.ts'
 import type { Environment } from '../state.ts'
 
@@ -21,7 +22,7 @@ export async function nodeFacts(options: FactsOptions, random: Random): Promise<
   const { settings, role, dataDir, environment } = options
   const { advertise, labels, weight, maxServers } = settings
   const machine = machineFacts()
-  const host = advertise.host ?? (isWildcard(options.host) ? undefined : options.host)
+  const host = advertise.host ?? (isForOthers(options.host, settings) ? options.host : undefined)
   return {
     ...machine,
     id: settings.nodeId ?? (await nodeId(dataDir, random)),
@@ -37,9 +38,11 @@ export async function nodeFacts(options: FactsOptions, random: Random): Promise<
   }
 }
 
-/** An address to listen on says nothing of where others reach it. */
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::' || host === '[::]'
+/** Neither does "any address" say where others reach this node, nor does one of this machine to a coordinator on another. */
+function isForOthers(host: string, { coordinators }: ClusterSettings): boolean {
+  if (host === '0.0.0.0' || host === '::' || host === '[::]') return false
+  const isHere = (url: string) => isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'))
+  return !isLoopback(host) || coordinators.every(isHere)
 }
 
 /** The tokens of the cluster: the one in use first, then those of before. */

@@ -32,6 +32,7 @@ export interface PartsDeps {
 /** How the parts reach the links. */
 export interface Nerves {
   assign(node: string, revision: number, assignments: Parameters<ReplicaHost['assign']>[2]): void
+  reload(node: string, replica: string): boolean
   hostChanged(): void
 }
 
@@ -41,10 +42,12 @@ interface Brain {
   readonly term: number
   readonly events: EventLog
   readonly membership: Membership
+  /** The nodes that had not gone when the last run of this coordinator ended; undefined: there was none. */
+  readonly expectedNodes: readonly string[] | undefined
 }
 
 export function makeParts(
-  { settings, self, term, events, membership }: Brain,
+  { settings, self, term, events, membership, expectedNodes }: Brain,
   { running, listener, clock, random, log }: PartsDeps,
   nerves: Nerves,
 ): Parts {
@@ -70,10 +73,14 @@ export function makeParts(
   const reconciler: Reconciler = new Reconciler({
     clock,
     log,
-    timings: { ...DEFAULT_RECONCILER_TIMINGS, drainLimitMs: deps.drainMs },
+    timings: {
+      ...DEFAULT_RECONCILER_TIMINGS,
+      ...(expectedNodes ? { startGraceMs: settings.heartbeatTimeoutMs } : {}),
+      drainLimitMs: deps.drainMs,
+    },
     term,
     runsServers: settings.runsServers,
-    expectedNodes: undefined,
+    expectedNodes,
     nodes: () => membership.views(),
     assign: nerves.assign,
     drained: ({ id }) => servers.isIdle(id),
@@ -90,6 +97,7 @@ export function makeParts(
     clock,
     log,
     waitMs: deps.waitMs,
+    reload: nerves.reload,
     weightOf: (node) => membership.view(node)?.weight ?? 1,
   })
   return { host, servers, reconciler, fleet }

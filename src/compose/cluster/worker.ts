@@ -28,7 +28,8 @@ import { listen } from '../listen.ts'
 import type { Environment } from '../state.ts'
 import { Allocations } from './allocation.ts'
 import { nodeFacts, tokensOf } from './facts.ts'
-import { readTlsFiles } from './tls.ts'
+import { Joining } from './joining.ts'
+import { readTlsFiles, tlsWarning } from './tls.ts'
 import { workerSettings } from './worker-settings.ts'
 
 export interface WorkerOptions {
@@ -68,6 +69,8 @@ export class Worker {
     const { settings, environment, dataDir } = options
     const { clock, random, log } = deps
     const tls = await readTlsFiles(settings.tls)
+    const warning = tlsWarning(tls, clock.now())
+    if (warning !== undefined) log.warn({}, warning)
     const server = createServer()
     server.on('clientError', refuseConnection)
     await listen(server, options)
@@ -88,8 +91,9 @@ export class Worker {
     opening.defer(() => dialer.close())
     parts.links.states = dialer.states
     const worker = new Worker(facts, settings, { ...parts, dialer, opened: opening.move() })
-    if (settings.registerOnStartup) worker.#dial()
-    else log.info({}, 'this worker waits: "registerOnStartup" is false, and nothing tells it to join yet')
+    parts.joining.open((url) => worker.#dial(url))
+    if (settings.registerOnStartup) parts.joining.join()
+    else log.info({}, 'this worker waits for POST /internal/cluster/join: "registerOnStartup" is false')
     return worker
   }
 
@@ -112,6 +116,7 @@ export class Worker {
   async #stop(graceMs: number): Promise<void> {
     const { clock, tasks, node, host, opened } = this.#parts
     this.#parts.stopping.value = true
+    this.#parts.joining.open(undefined)
     await tasks.close()
     node.leave()
     const deadline = clock.monotonic() + graceMs
@@ -121,13 +126,12 @@ export class Worker {
     await opened.disposeAsync()
   }
 
-  #dial(): void {
+  #dial(url: string): void {
     const { dialer, node, log } = this.#parts
-    for (const url of this.settings.coordinators)
-      dialer.keep(url, {
-        onLink: (link) => node.attach(link),
-        onUp: () => log.info({ coordinator: url }, 'Connected to master node (Worker mode)'),
-      })
+    dialer.keep(url, {
+      onLink: (link) => node.attach(link),
+      onUp: () => log.info({ coordinator: url }, 'Connected to master node (Worker mode)'),
+    })
   }
 }
 
@@ -140,6 +144,7 @@ interface Opened {
   readonly log: Logger
   readonly stopping: { value: boolean }
   readonly allocations: Allocations
+  readonly joining: Joining
   /** What has become of the coordinators' URLs, as soon as somebody dials. */
   readonly links: { states: Dialer['states'] | undefined }
   apply(settings: HubSettings): void
@@ -203,6 +208,7 @@ function open(
     host,
     serve: (link) => service.serve(link),
     load: () => ({ ...load, activeCalls: host.calls }),
+    harmless: (text, longest) => redactor.redactStart(text, longest),
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
     leaseMs: settings.heartbeatTimeoutMs,
     clock,
@@ -219,6 +225,7 @@ function open(
   let own: ReadonlyMap<string, ServerSpec> = new Map()
   const pin = () => node.pin(new Map([...own, ...allocations.specs]))
   const allocations = new Allocations(pin)
+  const joining = new Joining(settings.coordinators)
   const gate = new NodeGate(settings.token)
   const port: WorkerPort = {
     node: facts.id,
@@ -235,6 +242,7 @@ function open(
     admits: (credentials) => gate.admits(credentials),
     allocate: (replica) => allocations.allocate(replica),
     release: (replica) => allocations.release(replica),
+    join: async (coordinatorUrl) => joining.join(coordinatorUrl),
   }
   const api = createWorkerApi({
     worker: port,
@@ -253,6 +261,7 @@ function open(
     log,
     stopping,
     allocations,
+    joining,
     links,
     apply(next) {
       own = pinnedIds(next, facts.id)

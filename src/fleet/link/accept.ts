@@ -1,13 +1,13 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { NodeFacts } from '../../domain/cluster.ts'
 import { HubError, hubStopping } from '../../domain/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Random } from '../../kernel/random.ts'
+import { whyCertificateRefused } from './client-certificate.ts'
 import { Greeting } from './greeting.ts'
 import { AcceptorHandshake, encodeRefusal, type Newcomer } from './handshake.ts'
 import type { Link, LinkHandler } from './link.ts'
@@ -87,11 +87,7 @@ export class LinkAcceptor {
     if (request.headers.origin !== undefined)
       return new HubError('access.origin', 'Pages may not link to a coordinator.')
     if (!(socket instanceof Socket)) return new HubError('link.refused', 'This is not a network connection.')
-    if (this.#deps.clientCertificates && !(socket instanceof TLSSocket && socket.authorized))
-      return new HubError('link.refused', 'This coordinator wants a client certificate of its authority.', {
-        cure: 'Set certFile and keyFile in the TLS settings of the cluster on the node that connects, and use https:// in its coordinator URL.',
-      })
-    return undefined
+    return this.#deps.clientCertificates ? whyCertificateRefused(socket) : undefined
   }
 
   #greet(socket: WebSocket, request: IncomingMessage): void {
@@ -150,8 +146,9 @@ function addressOf(socket: Duplex): string {
   return (socket instanceof Socket ? socket.remoteAddress : undefined) ?? 'unknown'
 }
 
-function refuseUpgrade(socket: Duplex, { httpStatus, message, cure }: HubError): void {
-  const body = cure === undefined ? message : `${message} ${cure}`
+function refuseUpgrade(socket: Duplex, reason: HubError): void {
+  const { httpStatus } = reason
+  const body = encodeRefusal(reason)
   // Without a listener a broken socket would end the process.
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
@@ -159,7 +156,7 @@ function refuseUpgrade(socket: Duplex, { httpStatus, message, cure }: HubError):
     [
       `HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus] ?? 'Refused'}`,
       'Connection: close',
-      'Content-Type: text/plain; charset=utf-8',
+      'Content-Type: application/json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       '',
       body,

@@ -7,26 +7,35 @@ export const CONTROL_KIND = 1
 /** No control message is longer. */
 const MAX_BYTES = 32 * 1024 * 1024
 
-const id = z.string().min(1).max(255)
+/** Of a pinned replica: a server's name and a node's id. */
+const id = z.string().min(1).max(2_048)
 const count = z.number().int().min(0)
 const percent = z.number().min(0).max(100)
+/** As packets carry it: see `packet-bytes.ts`. */
+const epoch = count.max(2 ** 48 - 1)
+/** ms since the epoch; a `Date` holds no more. */
+const time = z.number().min(0).max(8.64e15)
+
+/** So much of what a failed replica wrote last travels with a beat. */
+export const LAST_WORDS = { lines: 20, chars: 300 } as const
 
 const load = z.object({ cpuPercent: percent, memoryPercent: percent, activeCalls: count })
 
 const report = z.object({
   id,
-  epoch: count,
+  epoch,
   server: id,
   origin: z.enum(['pinned', 'managed']),
   phase: z.enum(['pending', 'starting', 'running', 'error', 'stopped', 'terminated']),
   error: z.string().max(4_096).optional(),
-  createdAt: z.number().min(0),
+  stderr: z.array(z.string().max(LAST_WORDS.chars)).max(LAST_WORDS.lines).readonly().optional(),
+  createdAt: time,
   specHash: z.string().max(128),
   calls: count,
   sessions: count,
 })
 
-const assignment = z.object({ id, epoch: count, specHash: z.string().max(128), spec: wireSpecSchema })
+const assignment = z.object({ id, epoch, specHash: z.string().max(128), spec: wireSpecSchema })
 
 /** What a worker tells its coordinator. */
 const toCoordinator = z.discriminatedUnion('type', [
@@ -47,8 +56,13 @@ const toCoordinator = z.discriminatedUnion('type', [
 
 /** What a coordinator tells a worker. */
 const toWorker = z.discriminatedUnion('type', [
-  /** The answer to a beat: the worker's lease counts from when it sent that. */
-  z.object({ type: z.literal('ack'), seq: count }),
+  /** The answer to a beat: the worker's lease counts from when it sent that. The times, in ms, are those by which the node is given up. */
+  z.object({
+    type: z.literal('ack'),
+    seq: count,
+    intervalMs: count.min(1).optional(),
+    leaseMs: count.min(1).optional(),
+  }),
   /** All managed replicas that the worker is to run. An older term, or an older revision of the same, is void. */
   z.object({
     type: z.literal('assign'),
@@ -56,6 +70,8 @@ const toWorker = z.discriminatedUnion('type', [
     revision: count,
     replicas: z.array(assignment).max(10_000),
   }),
+  /** Start a pinned replica anew. Whoever is not linked just then misses it: it is asked for by hand, and can be asked for again. */
+  z.object({ type: z.literal('reload'), replica: id }),
 ])
 
 export type ToCoordinator = z.infer<typeof toCoordinator>

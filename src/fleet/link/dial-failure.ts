@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { HubError, messageOf } from '../../domain/errors.ts'
+import { readRefusal } from './handshake.ts'
 
 const WHY: Readonly<Record<string, readonly [what: string, cure: string]>> = {
   ECONNREFUSED: [
@@ -24,7 +25,14 @@ const WHY: Readonly<Record<string, readonly [what: string, cure: string]>> = {
     'its certificate is for another name',
     'Use the name in the certificate in the coordinator URL, or have a certificate made for this name.',
   ],
-  CERT_HAS_EXPIRED: ['its certificate has expired', 'Renew the certificate of the coordinator.'],
+  CERT_HAS_EXPIRED: [
+    'its certificate has expired',
+    'Renew the certificate of the coordinator (CLUSTER_TLS_CERT there), and check the clocks of both nodes.',
+  ],
+  CERT_NOT_YET_VALID: [
+    'its certificate is not valid yet',
+    'Check the clocks of both nodes, and the certificate of the coordinator.',
+  ],
 }
 
 const UNTRUSTED = new Set([
@@ -33,6 +41,11 @@ const UNTRUSTED = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  // Another authority of the same name has signed it.
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+  'INVALID_CA',
 ])
 
 /** Why a connection could not be made, and what to do. */
@@ -48,7 +61,7 @@ function explain(code: string, message: string): readonly [what: string, cure: s
   if (UNTRUSTED.has(code))
     return [
       'its certificate is not signed by an authority that this node trusts',
-      'Set caFile in the TLS settings of the cluster to the authority that has signed it.',
+      'Set CLUSTER_TLS_CA ("tlsCa") on this node to the PEM file of the authority that has signed it.',
     ]
   if (code.startsWith('HPE_'))
     return ['what listens there does not speak HTTP', 'Check host and port in the coordinator URL.']
@@ -64,8 +77,13 @@ function codeOf(cause: unknown): string {
   return first instanceof Error && 'code' in first ? String(first.code) : ''
 }
 
-/** What an answer other than a link means. */
-export function httpFailure(address: URL, response: IncomingMessage): HubError {
+/**
+ * What an answer other than a link means.
+ * @param said the beginning of its body
+ */
+export function httpFailure(address: URL, response: IncomingMessage, said: string): HubError {
+  const refusal = readRefusal(said)
+  if (refusal) return refusal
   const status = response.statusCode ?? 0
   if (status === 401 || status === 403)
     return new HubError('link.refused', `${nameOf(address)} refused the link (HTTP ${status}).`, {
@@ -82,6 +100,12 @@ export function httpFailure(address: URL, response: IncomingMessage): HubError {
       address,
       `it redirects to another address (HTTP ${status}).`,
       'Give the address of the coordinator itself; write https:// if it wants TLS.',
+    )
+  if (status === 400)
+    return unreachable(
+      address,
+      'it does not understand the request (HTTP 400).',
+      'If the coordinator, or a proxy before it, wants TLS, write https:// in the coordinator URL.',
     )
   return unreachable(
     address,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import type { NodeFacts } from '../../domain/cluster.ts'
 import { HubError, toHubError } from '../../domain/errors.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, within } from '../../kernel/clock.ts'
 import type { Random } from '../../kernel/random.ts'
 import { httpFailure, socketFailure } from './dial-failure.ts'
 import { Greeting } from './greeting.ts'
@@ -37,6 +37,9 @@ export interface DialDeps {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
+/** How long, and how much, is read of the reason of a refusal. */
+const REASON_MS = 2_000
+const REASON_CHARS = 4_096
 const NONCE_BITS = 128
 
 export function newInstance(random: Random): string {
@@ -60,8 +63,11 @@ export async function dial(url: string, deps: DialDeps, signal: AbortSignal): Pr
   }
   signal.addEventListener('abort', stop, { once: true })
   socket.on('unexpected-response', (request, response: IncomingMessage) => {
-    reject(httpFailure(address, response))
-    request.destroy()
+    const said = within(deps.clock, REASON_MS, beginningOf(response), () => '')
+    void said.then((text) => {
+      reject(httpFailure(address, response, text))
+      request.destroy()
+    })
   })
   const failedToOpen = (error: Error) => reject(socketFailure(address, error))
   socket.on('error', failedToOpen)
@@ -116,6 +122,9 @@ function open(address: URL, tls: DialTls | undefined): WebSocket {
       ...SOCKET_LIMITS,
       handshakeTimeout: CONNECT_TIMEOUT_MS,
       followRedirects: false,
+      // Masking keeps scripts of pages from writing what they like onto a wire (RFC 6455 §10.3). A node runs no such scripts, and
+      // masking would cost it as much as all else that it does with a big result. A mask of zeros changes nothing.
+      generateMask: (mask) => void mask.fill(0),
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
@@ -123,6 +132,19 @@ function open(address: URL, tls: DialTls | undefined): WebSocket {
   } catch (cause) {
     throw socketFailure(address, cause)
   }
+}
+
+function beginningOf(response: IncomingMessage): Promise<string> {
+  return new Promise((resolve) => {
+    let text = ''
+    const done = () => resolve(text)
+    response.setEncoding('utf8')
+    response.on('data', (part: string) => {
+      text += part
+      if (text.length >= REASON_CHARS) done()
+    })
+    for (const event of ['end', 'close', 'error']) response.on(event, done)
+  })
 }
 
 /**

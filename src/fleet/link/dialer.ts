@@ -45,6 +45,8 @@ export class Dialer {
   readonly #deps: DialerDeps
   readonly #tasks: TaskGroup
   readonly #states = new Map<string, DialerState>()
+  /** Who was found at a URL. */
+  readonly #peers = new Map<string, string>()
   readonly #instance: string
   #attempts = 0
 
@@ -86,7 +88,15 @@ export class Dialer {
       complaints.add(reason)
       user.onDown?.(reason)
       await sleep(clock, waitMs, signal)
+      if (reason.code === 'link.replaced') await this.#untilFree(url)
     }
+  }
+
+  /** Two URLs lead to one coordinator, which keeps the later link: to dial again would end that. */
+  async #untilFree(url: string): Promise<void> {
+    const peer = this.#peers.get(url)
+    for (const state of this.#states.values())
+      if (state.kind === 'linked' && state.link.peer.id === peer) await state.link.closed
   }
 
   /** One link from its beginning to its end, and why that came. */
@@ -112,6 +122,7 @@ export class Dialer {
       if (signal.aborted) link.close(hubStopping())
       if (link.ended) return link.ended
       this.#states.set(url, { kind: 'linked', link })
+      this.#peers.set(url, link.peer.id)
       complaints.settled(link)
       user.onUp?.(link)
       return await link.closed

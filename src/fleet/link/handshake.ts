@@ -201,6 +201,17 @@ export function encodeRefusal({ code, message, cure }: HubError): string {
   return JSON.stringify({ refused: { code, what: cut(message), ...(cure ? { cure: cut(cure) } : {}) } })
 }
 
+/** What `encodeRefusal` has made; undefined for any other text. */
+export function readRefusal(text: string): HubError | undefined {
+  try {
+    const { data } = refusalSchema.safeParse(JSON.parse(text))
+    return data && refusedBy(data.refused)
+  } catch {
+    // Whatever answers here need not be a node.
+    return undefined
+  }
+}
+
 function encodeProof(
   role: 'dialer' | 'acceptor',
   token: string | undefined,

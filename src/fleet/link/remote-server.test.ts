@@ -11,6 +11,7 @@ import {
 import { HubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { readFromCoordinator } from './packets.ts'
 
 const CALL = {
   method: 'tools/call',
@@ -64,6 +65,19 @@ describe('a shared replica on a worker', () => {
     })
     expect(seen).toEqual(['pending', 'starting', 'failed', 'terminated', 'terminated'])
     expect(link.sent).toEqual([])
+  })
+
+  test('shows what its process wrote before it failed, until it runs', () => {
+    const worker = new PlayedWorker()
+    const { server } = new PlayedCoordinator(worker)
+    server.linked(worker.link().upstreams)
+    expect(server.stderr()).toEqual([])
+    server.update(worker.report('error', { error: 'exit code 1', stderr: ['no such file', 'bye'] }))
+    expect(server.stderr()).toEqual(['no such file', 'bye'])
+    server.update(worker.report('starting'))
+    expect(server.stderr()).toEqual(['no such file', 'bye'])
+    server.update(worker.report('running'))
+    expect(server.stderr()).toEqual([])
   })
 
   test('takes no word on another replica or epoch for its own', async () => {
@@ -243,6 +257,18 @@ describe('under isolation "session"', () => {
     expect(events.slice(3)).toEqual(['own up: alice', 'own up: bob'])
   })
 
+  test('so has each user under isolation "user"', async () => {
+    const { coordinator, worker } = await linkedReplica({ isolation: 'user' })
+    const { server } = coordinator
+    const [ann, bob] = await Promise.all([
+      server.upstream(holderOf('user:ann')),
+      server.upstream(holderOf('user:bob')),
+    ])
+    expect(ann).not.toBe(bob)
+    expect(server.upstream(holderOf('user:ann'))).toBe(ann)
+    expect([server.sessionUpstreams, worker.server.sessionUpstreams]).toEqual([2, 2])
+  })
+
   test('two calls at once start one process', async () => {
     const { coordinator, worker } = await isolated()
     const [one, two] = await Promise.all([
@@ -321,14 +347,40 @@ describe('under isolation "session"', () => {
   })
 })
 
-test('closing lets go of everything: calls fail, nothing is opened again', async () => {
+test('closing lets calls in flight end as their node ends them', async () => {
+  const { coordinator, worker } = await linkedReplica()
+  const answered = coordinator.upstream.request(CALL)
+  const lost = coordinator.upstream.request(CALL)
+  const failed = expect(lost.answer).rejects.toMatchObject({ code: 'upstream.lost' })
+  await settle()
+  coordinator.server.close()
+  expect(coordinator.server.openUpstream(undefined)).toBeUndefined()
+  worker.process().say({ id: 1, result: { late: true } })
+  expect(await answered.answer).toMatchObject({ result: { late: true } })
+  worker.process().crash()
+  await failed
+})
+
+test('closing tells the worker when the last call in flight has ended', async () => {
+  const { coordinator, worker } = await linkedReplica()
+  const pending = coordinator.upstream.request(CALL)
+  await settle()
+  coordinator.server.close()
+  await settle()
+  const before = coordinator.link.sent.length
+  worker.process().say({ id: 1, result: {} })
+  await pending.answer
+  await settle()
+  expect(coordinator.link.sent.slice(before).map(({ packet }) => readFromCoordinator(packet).kind)).toEqual([
+    'close',
+  ])
+})
+
+test('closing lets go of everything: nothing is opened again', async () => {
   const { coordinator, worker } = await linkedReplica({ isolation: 'session' })
   await coordinator.server.upstream(holderOf('alice'))
-  const pending = coordinator.upstream.request(CALL)
-  const failed = expect(pending.answer).rejects.toMatchObject({ code: 'upstream.lost' })
   coordinator.server.close()
   coordinator.server.close()
-  await failed
   await settle()
   expect(coordinator.server.state.kind).toBe('terminated')
   expect([coordinator.server.load, coordinator.server.sessionUpstreams, worker.server.load]).toEqual([

@@ -1,12 +1,14 @@
 import type { ReplicaReport } from '../../domain/cluster.ts'
 import { HubError, toHubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
+import { Change } from '../../kernel/change.ts'
 import { type Clock, within } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import type { Holder, ServerEvents } from '../worker/local-server.ts'
 import { unavailable } from '../worker/replica.ts'
 import type { ReplicaState } from '../worker/replica-state.ts'
+import { newSlot, type Opening, type Slot } from './remote-slot.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
 import type { RemoteUpstreams } from './remote-upstreams.ts'
 import { withData } from './wire-values.ts'
@@ -28,24 +30,8 @@ export interface RemoteServerDeps {
   readonly waitMs: number
 }
 
-interface Opening {
-  readonly promise: Promise<RemoteUpstream>
-  readonly wake: boolean
-  readonly via: RemoteUpstreams
-}
-
-/** The place of one upstream: the shared one, or a holder's. It outlives links. */
-interface Slot {
-  readonly holder: Holder | undefined
-  upstream: RemoteUpstream | undefined
-  opening: Opening | undefined
-  /** It has been open, and as far as is known it still is on its node, with or without a link. */
-  kept: boolean
-  /** How many calls wait for it. */
-  waiting: number
-  /** Nobody wants it any more. */
-  gone: boolean
-}
+/** So many lines of what a failed replica wrote last stand in the log. */
+const SAID_LINES = 5
 
 /** A replica on a worker, as its coordinator uses it: what `LocalServer` is for one on this node. */
 export class RemoteServer {
@@ -57,12 +43,13 @@ export class RemoteServer {
   readonly #deps: RemoteServerDeps
   readonly #shared: Slot = newSlot(undefined)
   readonly #held = new Map<string, Slot>()
-  readonly #waiting = new Set<() => void>()
+  readonly #change: Change
   #link: RemoteUpstreams | undefined
   #stopWatching: () => void = () => undefined
   /** Why there is no link. */
   #away: HubError
   #report: ReplicaReport | undefined
+  #stderr: readonly string[] = []
   #state: ReplicaState = { kind: 'pending' }
   #asleep = false
   #everUp = false
@@ -75,6 +62,7 @@ export class RemoteServer {
     this.spec = spec
     this.server = spec.name
     this.#deps = deps
+    this.#change = new Change(deps.clock)
     this.#away = this.#notLinked('has not been linked yet')
   }
 
@@ -98,15 +86,20 @@ export class RemoteServer {
     return this.#held.size
   }
 
-  /** What its process wrote stays with its node. */
+  /** What its process wrote before it failed, as far as its node has told; empty while it runs. */
   stderr(): readonly string[] {
-    return []
+    return this.#stderr
   }
 
   /** What its node says of it; a word on another epoch is about another replica. */
   update(report: ReplicaReport): void {
     if (report.id !== this.id || report.epoch !== this.epoch || this.#closed) return
+    const before = this.#report
     this.#report = report
+    // Between two tries the reason for the last failure stays.
+    if (report.stderr) this.#stderr = report.stderr
+    else if (report.phase === 'running') this.#stderr = []
+    if (report.phase === 'error' && before?.phase !== 'error') this.#sayFailed(report)
     this.#attachShared()
     this.#refresh()
   }
@@ -151,18 +144,31 @@ export class RemoteServer {
     if (!slot) return
     this.#held.delete(holderId)
     this.#drop(slot)
-    this.#wakeWaiting()
+    this.#change.tell()
   }
 
-  /** Lets go of the replica: calls in flight fail. What it does on its node is not decided here. */
+  /** Lets go of the replica. Calls in flight go on for as long as its node lets them: what it does there is not decided here. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     this.#stopWatching()
     const held = [...this.#held.values()]
     this.#held.clear()
-    for (const slot of [this.#shared, ...held]) this.#drop(slot)
+    for (const slot of [this.#shared, ...held]) {
+      slot.gone = true
+      if (slot.upstream?.load) slot.upstream.retire()
+      else this.#drop(slot)
+    }
     this.#refresh()
+  }
+
+  #sayFailed({ error }: ReplicaReport): void {
+    const { server, node, id: replica } = this
+    const last = this.#stderr.slice(-SAID_LINES).join(' | ')
+    this.#deps.log.warn(
+      { server, node, replica },
+      `a replica has failed on its node: ${error ?? 'no reason is known.'}${last === '' ? '' : ` Last on stderr: ${last}`}`,
+    )
   }
 
   get #liveLink(): RemoteUpstreams | undefined {
@@ -170,7 +176,7 @@ export class RemoteServer {
   }
 
   #ownOf(holder: Holder | undefined): Holder | undefined {
-    return this.spec.isolation === 'session' ? holder : undefined
+    return this.spec.isolation === 'shared' ? undefined : holder
   }
 
   async #comeUp(holder: Holder | undefined): Promise<Upstream> {
@@ -193,7 +199,7 @@ export class RemoteServer {
       if (this.#closed || slot.gone || left <= 0) throw this.#unavailable()
       const link = this.#liveLink
       if (!link) {
-        await this.#change(left)
+        await this.#change.next(left)
         continue
       }
       const opening = slot.opening ?? this.#open(slot, link, true)
@@ -314,7 +320,7 @@ export class RemoteServer {
       this.#state = now
       this.#deps.events.stateChanged(this.server)
     }
-    this.#wakeWaiting()
+    this.#change.tell()
   }
 
   #currentState(): ReplicaState {
@@ -363,26 +369,6 @@ export class RemoteServer {
     const error = unavailable(this.server, this.#state, this.#deps.clock.monotonic())
     return withData(error, { node: this.node, replica: this.id, accepted: false })
   }
-
-  #change(maxMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const finish = () => {
-        timer.stop()
-        this.#waiting.delete(finish)
-        resolve()
-      }
-      const timer = this.#deps.clock.after(maxMs, finish)
-      this.#waiting.add(finish)
-    })
-  }
-
-  #wakeWaiting(): void {
-    for (const waiting of [...this.#waiting]) waiting()
-  }
-}
-
-function newSlot(holder: Holder | undefined): Slot {
-  return { holder, upstream: undefined, opening: undefined, kept: false, waiting: 0, gone: false }
 }
 
 function sameState(a: ReplicaState, b: ReplicaState): boolean {

@@ -43,6 +43,7 @@ export class RemoteUpstream implements Upstream {
   #ended: HubError | undefined
   /** Nothing more can be sent, nor will come. */
   #cut = false
+  #retired = false
   #lastCall = 0
   #idleSince: number
 
@@ -118,12 +119,15 @@ export class RemoteUpstream implements Upstream {
   /** Lets go of it: what stands behind it on the worker goes on, unless its holder is released. */
   async close(): Promise<void> {
     if (this.#cut) return
-    const { server } = this.#deps
-    const reason = new HubError('upstream.lost', `The hub closed its connection to server "${server}".`, {
-      data: { server, byHub: true },
-    })
     this.#send({ kind: 'close', upstream: this.#number }, OPENING_LANE)
-    this.lost(reason)
+    this.lost(this.#letGo())
+  }
+
+  /** Takes no new calls, and is closed when those that it has have ended: what ends on the worker lets them finish, or says that it does not. */
+  retire(): void {
+    if (this.#calls.size === 0) return void this.close()
+    this.#retired = true
+    this.#end(this.#letGo())
   }
 
   /** The link has ended, or nobody wants this any more: no answer will come. */
@@ -231,7 +235,9 @@ export class RemoteUpstream implements Upstream {
     this.#calls.delete(number)
     if (this.#calls.size > 0) return
     this.#idleSince = this.#deps.clock.monotonic()
-    if (this.#ended) this.#deps.forget()
+    if (!this.#ended) return
+    if (this.#retired) this.#send({ kind: 'close', upstream: this.#number }, OPENING_LANE)
+    this.#deps.forget()
   }
 
   #send(packet: CoordinatorPacket, lane = upstreamLane(this.#number)): void {
@@ -239,6 +245,13 @@ export class RemoteUpstream implements Upstream {
     const bytes = encodePacket(packet)
     if (bytes.length <= MAX_PACKET_BYTES) this.#deps.link.send(lane, bytes)
     else this.#deps.log.warn({ bytes: bytes.length, kind: packet.kind }, 'a message was too long for a link')
+  }
+
+  #letGo(): HubError {
+    const { server } = this.#deps
+    return new HubError('upstream.lost', `The hub closed its connection to server "${server}".`, {
+      data: { server, byHub: true },
+    })
   }
 
   #whyNotSent(packet: Buffer): HubError | undefined {

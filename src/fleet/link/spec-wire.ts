@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { BALANCE_STRATEGIES, STATE_LOSS_RULES } from '../../domain/cluster.ts'
+import { ISOLATIONS } from '../../domain/replication.ts'
 import type { ItemOverride, Overrides, ServerSpec } from '../../domain/server-spec.ts'
 
-const name = z.string().min(1).max(255)
-const text = z.string().max(64 * 1024)
+// Wider than what can be started (Linux takes 128 KiB for an argument): one server's settings must not end a link.
+const name = z.string().min(1).max(1_024)
+const text = z.string().max(1024 * 1024)
 const texts = z.record(z.string().max(1_024), text)
 const count = z.number().int().min(0)
 
@@ -14,7 +16,7 @@ const transport = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('stdio'),
     command: text,
-    args: z.array(text).max(1_000),
+    args: z.array(text).max(10_000),
     env: texts,
     cwd: text.nullable(),
   }),
@@ -50,7 +52,7 @@ export const wireSpecSchema = z.object({
   visibility: z.enum(['private', 'group', 'public']),
   sharedWithUsers: z.array(text).max(10_000),
   transport,
-  isolation: z.enum(['shared', 'session']),
+  isolation: z.enum(ISOLATIONS),
   startOnDemand: z.boolean(),
   idleTimeoutMs: count,
   call: z.object({ timeoutMs: count, resetTimeoutOnProgress: z.boolean(), maxTotalTimeoutMs: count }),

@@ -3,7 +3,7 @@ import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import type { NodeFacts } from '../../domain/cluster.ts'
 import { EventLog } from './event-log.ts'
-import { MAX_NODES, Membership } from './membership.ts'
+import { MAX_NODES, Membership, type NodeFlags } from './membership.ts'
 
 const LOAD = { cpuPercent: 10, memoryPercent: 20, activeCalls: 3 }
 const timings = { heartbeatIntervalMs: 5_000, heartbeatTimeoutMs: 15_000, cleanupIntervalMs: 30_000 }
@@ -43,7 +43,7 @@ function facts(id: string, parts: Partial<NodeFacts> = {}): NodeFacts {
   }
 }
 
-function setup() {
+function setup(flags?: ReadonlyMap<string, NodeFlags>) {
   const clock = new PausingClock()
   const { logger, lines } = recordingLogger()
   const events = new EventLog(clock)
@@ -54,6 +54,7 @@ function setup() {
     events,
     timings,
     self: 'me',
+    ...(flags ? { flags } : {}),
     replicasOn: (node) => (node === 'w1' ? 2 : 0),
     onChange: (node, state) => changes.push([node, state]),
   })
@@ -228,4 +229,18 @@ test('only nodes with an address are doubtful, and only while something is wrong
   expect(membership.doubtful()).toEqual([{ id: 'w1', host: '10.0.0.1', port: 3000 }])
   await clock.advance(16_000)
   expect(membership.doubtful()).toEqual([])
+})
+
+test('what the operator said in an earlier run still holds for a node when it comes back', () => {
+  const { membership } = setup(new Map([['w1', { cordoned: true, draining: true }]]))
+  membership.join(facts('w1'), 0)
+  membership.join(facts('w2'), 0)
+  membership.cordon('w2')
+  expect(membership.view('w1')).toMatchObject({ cordoned: true, draining: true })
+  expect([...membership.flags]).toEqual([
+    ['w1', { cordoned: true, draining: true }],
+    ['w2', { cordoned: true, draining: false }],
+  ])
+  membership.uncordon('w1')
+  expect([...membership.flags.keys()]).toEqual(['w2'])
 })

@@ -26,11 +26,14 @@ export interface MembershipDeps {
   readonly self: string
   /** How many replicas a node runs or is to run. */
   replicasOn(node: string): number
+  /** What the operator has said of nodes in an earlier run. */
+  readonly flags?: ReadonlyMap<string, NodeFlags>
   /** A node's state or flags have changed; it is in `views` unless it is `removed`. */
   onChange(node: string, state: MemberState): void
 }
 
-interface Flags {
+/** What the operator has said of a node: see `NodeView`. */
+export interface NodeFlags {
   readonly cordoned: boolean
   readonly draining: boolean
 }
@@ -45,20 +48,21 @@ interface Entry {
 }
 
 const NO_LOAD: NodeLoad = { cpuPercent: 0, memoryPercent: 0, activeCalls: 0 }
-const NO_FLAGS: Flags = { cordoned: false, draining: false }
+const NO_FLAGS: NodeFlags = { cordoned: false, draining: false }
 
 /** Who belongs to the cluster, and how each of them is. One timer serves all nodes. */
 export class Membership {
   readonly #deps: MembershipDeps
   readonly #entries = new Map<string, Entry>()
   /** What the operator has said outlives a node's absence. */
-  readonly #flags = new Map<string, Flags>()
+  readonly #flags: Map<string, NodeFlags>
   readonly #tickMs: number
   #timer: Timer | undefined
   #lastTick = 0
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps
+    this.#flags = new Map(deps.flags)
     this.#tickMs = Math.max(20, Math.min(500, Math.floor(deps.timings.heartbeatIntervalMs / 8)))
   }
 
@@ -174,6 +178,11 @@ export class Membership {
     this.#become(entry, 'removed')
   }
 
+  /** Of all nodes of which the operator has said something, those that are away too. */
+  get flags(): ReadonlyMap<string, NodeFlags> {
+    return this.#flags
+  }
+
   views(): NodeView[] {
     return [...this.#entries.values()].map((entry) => this.#view(entry))
   }
@@ -213,11 +222,11 @@ export class Membership {
     })
   }
 
-  #flagsOf(id: string): Flags {
+  #flagsOf(id: string): NodeFlags {
     return this.#flags.get(id) ?? NO_FLAGS
   }
 
-  #flag(id: string, flags: Flags, kind: ClusterEventKind): void {
+  #flag(id: string, flags: NodeFlags, kind: ClusterEventKind): void {
     const { state } = this.#known(id)
     const past = this.#flagsOf(id)
     if (past.cordoned === flags.cordoned && past.draining === flags.draining) return

@@ -19,7 +19,7 @@ export interface ScaleInput {
   readonly woken: boolean
 }
 
-/** A change of load counts for two thirds after this long. */
+/** A change of load counts for two thirds after this long, or sooner where the rule is in more of a hurry. */
 const SMOOTHING_MS = 5_000
 /** Fewer calls than this are none: the evened-out number never comes down to zero by itself. */
 const NO_CALLS = 0.05
@@ -33,7 +33,7 @@ export function newScale(rule: Autoscale, desired: number, now: number): ScaleSt
  * time counts anew. From zero to one at the first call.
  */
 export function autoscale(rule: Autoscale, past: ScaleState, { calls, now, woken }: ScaleInput): ScaleState {
-  const seen = smoothed(past, calls, now)
+  const seen = smoothed(past, calls, { now, overMs: Math.min(SMOOTHING_MS, rule.upAfterMs) })
   const desired = clamp(rule, past.desired)
   const wanted = clamp(rule, seen < NO_CALLS ? 0 : Math.ceil(seen / rule.targetCalls))
   const still = { calls: seen, at: now, moreSince: undefined, fewerSince: undefined }
@@ -49,8 +49,12 @@ export function autoscale(rule: Autoscale, past: ScaleState, { calls, now, woken
   return isTime ? { ...still, desired: desired - 1 } : { ...still, desired, fewerSince }
 }
 
-function smoothed(past: ScaleState, calls: number, now: number): number {
-  const weight = 1 - Math.exp(-Math.max(0, now - past.at) / SMOOTHING_MS)
+function smoothed(
+  past: ScaleState,
+  calls: number,
+  { now, overMs }: { readonly now: number; readonly overMs: number },
+): number {
+  const weight = overMs === 0 ? 1 : 1 - Math.exp(-Math.max(0, now - past.at) / overMs)
   return past.calls + (calls - past.calls) * weight
 }
 

@@ -132,6 +132,11 @@ export class Reconciler {
     })
   }
 
+  /** The settings that a managed replica was placed with; undefined for pinned ones and those found running. */
+  placedWith(id: string): ServerSpec | undefined {
+    return this.#table.get(id)?.spec
+  }
+
   views(): readonly ReplicaView[] {
     return this.#table.all().map(viewOf)
   }

@@ -25,7 +25,8 @@ export class HolderGrace {
     this.#log = log
   }
 
-  enter(server: Holding, holder: string): void {
+  /** The result is to be called once, when the use is over. */
+  enter(server: Holding, holder: string): () => void {
     const uses = this.#uses.get(server) ?? new Map<string, Use>()
     this.#uses.set(server, uses)
     const use = uses.get(holder) ?? { users: 0, timer: undefined }
@@ -33,11 +34,17 @@ export class HolderGrace {
     use.timer?.stop()
     use.timer = undefined
     uses.set(holder, use)
+    return () => this.#leave(server, holder, use)
   }
 
-  leave(server: Holding, holder: string): void {
-    const use = this.#uses.get(server)?.get(holder)
-    if (!use) return
+  /** How many use what the holder has. */
+  users(server: Holding, holder: string): number {
+    return this.#uses.get(server)?.get(holder)?.users ?? 0
+  }
+
+  #leave(server: Holding, holder: string, use: Use): void {
+    // It was ended meanwhile, and what the holder has now is something else.
+    if (this.#uses.get(server)?.get(holder) !== use) return
     use.users -= 1
     if (use.users > 0) return
     use.timer?.stop()

@@ -1,5 +1,6 @@
 import { HubError, toHubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
+import { isUserHolder } from '../../domain/user-holder.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
@@ -42,6 +43,8 @@ interface Slot {
   readonly server: ServedServer
   readonly holder: Holder | undefined
   attachment: Attachment | undefined
+  /** Tells that what the holder has is not used here any more. */
+  leave: () => void
 }
 
 const MAX_UPSTREAMS = 65_536
@@ -105,9 +108,9 @@ export class LinkService implements LinkHandler {
     if (!server) return this.#refuse(upstream, notHere(replica.id))
     if (!this.#deps.mayServe()) return this.#refuse(upstream, mayNotServe(server.spec.name))
     if (this.#slots.size >= MAX_UPSTREAMS) return this.#refuse(upstream, tooMany(server.spec.name))
-    const slot: Slot = { replica, server, holder, attachment: undefined }
+    const leave = holder ? this.#deps.grace.enter(server, holder.id) : () => undefined
+    const slot: Slot = { replica, server, holder, attachment: undefined, leave }
     this.#slots.set(upstream, slot)
-    if (holder) this.#deps.grace.enter(server, holder.id)
     try {
       const found = wake ? server.upstream(holder) : server.openUpstream(holder)
       if (!found) throw notRunning(server.spec.name)
@@ -148,12 +151,19 @@ export class LinkService implements LinkHandler {
   #forget(upstream: number, slot: Slot): void {
     if (this.#slots.get(upstream) !== slot) return
     this.#slots.delete(upstream)
-    if (slot.holder) this.#deps.grace.leave(slot.server, slot.holder.id)
+    slot.leave()
   }
 
   #release({ replica, holder }: ReleasePacket): void {
     const server = this.#deps.replicas.find(replica)
-    if (server) this.#deps.grace.end(server, holder)
+    if (server && !this.#othersUse(server, holder)) this.#deps.grace.end(server, holder)
+  }
+
+  /** A user may have sessions with other coordinators too; these tell when they are over. */
+  #othersUse(server: ServedServer, holder: string): boolean {
+    if (!isUserHolder(holder)) return false
+    const here = this.#slots.values().filter((slot) => slot.server === server && slot.holder?.id === holder)
+    return this.#deps.grace.users(server, holder) > [...here].length
   }
 
   #refuse(upstream: number, error: HubError): void {

@@ -62,7 +62,7 @@ export class LocalFleet {
   }
 
   /**
-   * The upstream to `server`: the holder's own under isolation `session`, else the shared one.
+   * The upstream to `server`: the holder's own where it is isolated, else the shared one.
    * @throws HubError `server.unavailable`
    */
   upstream(server: string, holder: Holder | undefined): Upstream | Promise<Upstream> {
@@ -85,7 +85,7 @@ export class LocalFleet {
     return open ? [open] : []
   }
 
-  /** A client session has ended: its own upstreams go. */
+  /** A holder is gone: its own upstreams go. */
   release(holderId: string): void {
     for (const server of this.#servers.values())
       if (server.sessionUpstreams > 0) this.#track(server.release(holderId))

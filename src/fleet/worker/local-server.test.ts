@@ -112,6 +112,22 @@ describe('a server with isolation "session"', () => {
     expect(server.sessionUpstreams).toBe(2)
   })
 
+  test('is the same for users under isolation "user"', async () => {
+    const { server, factory, inbounds } = await make({ isolation: 'user' })
+    const [ann, bob] = await Promise.all([
+      server.upstream(holder('user:ann')),
+      server.upstream(holder('user:bob')),
+    ])
+    expect(ann).not.toBe(bob)
+    expect([await server.upstream(holder('user:ann')), server.openUpstream(holder('user:ann'))]).toEqual([
+      ann,
+      ann,
+    ])
+    expect(inbounds).toEqual([undefined, 'user:ann', 'user:bob'])
+    await server.release('user:ann')
+    expect([ann.ended !== undefined, bob.ended, factory.openings.length]).toEqual([true, undefined, 3])
+  })
+
   test('starts once for a session that calls twice at once', async () => {
     const { server, factory } = await isolated()
     const [one, two] = await Promise.all([server.upstream(holder('alice')), server.upstream(holder('alice'))])

@@ -10,7 +10,7 @@ import { untilIdle } from './idle.ts'
 import { Replica, START_SLOT_MS, unavailable } from './replica.ts'
 import type { ReplicaState } from './replica-state.ts'
 
-/** Whoever has an upstream of its own under isolation `session`: a client session. */
+/** Whoever has an upstream of its own: a client session under isolation `session`, a user under `user`. */
 export interface Holder {
   readonly id: string
   readonly identity: ClientIdentity
@@ -23,7 +23,7 @@ export interface ServerEvents {
   up(server: string, upstream: Upstream): void
   /** An upstream has ended; whatever was bound to it is void. */
   down(server: string, upstream: Upstream, reason: HubError): void
-  /** A session's own upstream is up. */
+  /** A holder's own upstream is up. */
   ownUp(server: string, holder: Holder): void
   stateChanged(server: string): void
 }
@@ -34,7 +34,7 @@ export interface LocalServerDeps {
   readonly identity: ClientIdentity
   readonly events: ServerEvents
   readonly startGate: Semaphore
-  /** The same for the upstreams of single sessions. */
+  /** The same for the upstreams of holders. */
   readonly ownStartGate: Semaphore
   readonly backoff: BackoffPolicy
   readonly clock: Clock
@@ -46,16 +46,16 @@ export interface LocalServerDeps {
   readonly drainMs: number
 }
 
-/** Under isolation `session` the shared upstream only serves to read the lists; it may go soon after. */
+/** Where holders have their own, the shared upstream only serves to read the lists; it may go soon after. */
 const DISCOVERY_IDLE_MS = 10_000
 const DRAIN_LOOK_MS = 50
-/** Sessions that may have an upstream of their own to one server. */
+/** Sessions or users that may have an upstream of their own to one server. */
 const MAX_SESSION_UPSTREAMS = 256
 
-function tooMany(server: string): HubError {
+function tooMany({ name: server, isolation }: ServerSpec): HubError {
   return new HubError(
     'server.unavailable',
-    `Server "${server}" already runs for ${MAX_SESSION_UPSTREAMS} sessions.`,
+    `Server "${server}" already runs for ${MAX_SESSION_UPSTREAMS} ${isolation}s.`,
     {
       data: { server },
       retryAfter: 30,
@@ -64,16 +64,16 @@ function tooMany(server: string): HubError {
   )
 }
 
-/** One configured server on this node: its shared replica, and the upstreams of single sessions. */
+/** One configured server on this node: its shared replica, and the upstreams of single holders. */
 export class LocalServer {
   readonly spec: ServerSpec
   readonly #deps: LocalServerDeps
   readonly #replica: Replica
-  /** Upstreams of single sessions by holder: all, and those that have come about. */
+  /** Upstreams of their own by holder: all, and those that have come about. */
   readonly #held = new Map<string, Promise<Upstream>>()
   readonly #open = new Map<string, Upstream>()
   readonly #abort = new AbortController()
-  /** Ends openings for sessions that are gone before they came about. */
+  /** Ends openings for holders that are gone before they came about. */
   readonly #unwanted = new Map<string, AbortController>()
 
   constructor(spec: ServerSpec, deps: LocalServerDeps) {
@@ -116,7 +116,7 @@ export class LocalServer {
 
   /** The upstream for `holder`, at once where it runs already. Without a holder: the shared one. */
   upstream(holder: Holder | undefined): Upstream | Promise<Upstream> {
-    if (holder && this.spec.isolation === 'session') return this.#heldBy(holder)
+    if (holder && this.spec.isolation !== 'shared') return this.#heldBy(holder)
     const { state } = this.#replica
     return state.kind === 'running' && !state.upstream.ended
       ? state.upstream
@@ -124,7 +124,7 @@ export class LocalServer {
   }
 
   openUpstream(holder: Holder | undefined): Upstream | undefined {
-    if (holder && this.spec.isolation === 'session') return this.#open.get(holder.id)
+    if (holder && this.spec.isolation !== 'shared') return this.#open.get(holder.id)
     const { state } = this.#replica
     return state.kind === 'running' && !state.upstream.ended ? state.upstream : undefined
   }
@@ -156,7 +156,7 @@ export class LocalServer {
   }
 
   #startFor(holder: Holder): Promise<Upstream> {
-    if (this.#held.size >= MAX_SESSION_UPSTREAMS) throw tooMany(this.spec.name)
+    if (this.#held.size >= MAX_SESSION_UPSTREAMS) throw tooMany(this.spec)
     const unwanted = new AbortController()
     this.#unwanted.set(holder.id, unwanted)
     const opening = this.#openFor(holder, AbortSignal.any([unwanted.signal, this.#abort.signal])).finally(
@@ -239,6 +239,6 @@ export class LocalServer {
 }
 
 function sharedIdleTimeout(spec: ServerSpec): number {
-  if (spec.isolation === 'session') return DISCOVERY_IDLE_MS
+  if (spec.isolation !== 'shared') return DISCOVERY_IDLE_MS
   return spec.startOnDemand ? spec.idleTimeoutMs : 0
 }

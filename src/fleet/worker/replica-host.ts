@@ -102,9 +102,11 @@ export class ReplicaHost {
     return [...this.#hosted.values()]
   }
 
+  /** In flight, those of replicas that only finish what they have begun among them. */
   get calls(): number {
     let calls = 0
     for (const { server } of this.#hosted.values()) calls += server.load
+    for (const server of this.#draining) calls += server.load
     return calls
   }
 

@@ -1,5 +1,6 @@
 import { HubError, toHubError } from '../../domain/errors.ts'
 import type { BackoffPolicy } from '../../kernel/backoff.ts'
+import { Change } from '../../kernel/change.ts'
 import { type Clock, sleep } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Random } from '../../kernel/random.ts'
@@ -34,7 +35,7 @@ export class Replica {
   readonly #deps: ReplicaDeps
   readonly #mode: ReplicaMode
   readonly #tasks: TaskGroup
-  readonly #waiting = new Set<() => void>()
+  readonly #change: Change
   #state: ReplicaState = { kind: 'pending' }
   #wake: (() => void) | undefined
   #retired = false
@@ -43,6 +44,7 @@ export class Replica {
     this.#deps = deps
     this.#mode = mode
     this.#tasks = new TaskGroup(deps.log)
+    this.#change = new Change(deps.clock)
   }
 
   get state(): ReplicaState {
@@ -67,7 +69,7 @@ export class Replica {
       if (state.kind === 'asleep') this.#wake?.()
       const hopeless = state.kind === 'terminated' || (state.kind === 'failed' && isFar(state, now, deadline))
       if (hopeless || now >= deadline) throw unavailable(this.#deps.server, state, now)
-      await this.#stateChange(deadline - now)
+      await this.#change.next(deadline - now)
     }
   }
 
@@ -170,19 +172,7 @@ export class Replica {
   #enter(state: ReplicaState): void {
     this.#state = state
     this.#deps.onState(state)
-    for (const waiting of [...this.#waiting]) waiting()
-  }
-
-  #stateChange(maxMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const finish = () => {
-        timer.stop()
-        this.#waiting.delete(finish)
-        resolve()
-      }
-      const timer = this.#deps.clock.after(maxMs, finish)
-      this.#waiting.add(finish)
-    })
+    this.#change.tell()
   }
 }
 

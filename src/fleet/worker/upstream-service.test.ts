@@ -221,6 +221,44 @@ describe('when a link is lost', () => {
   })
 })
 
+describe('a user’s own server that the user’s sessions use over two coordinators', () => {
+  async function shared() {
+    const { coordinator: first, worker } = await linkedReplica({ isolation: 'user' })
+    const second = await new PlayedCoordinator(worker).join()
+    const [one, two] = await Promise.all([
+      first.server.upstream(holderOf('user:ann')),
+      second.server.upstream(holderOf('user:ann')),
+    ])
+    return { first, second, one, two, worker, process: worker.process(1) }
+  }
+
+  test('is one process, whose questions go to the coordinator whose call is at work, or to nobody', async () => {
+    const { first, second, one, two, worker, process } = await shared()
+    expect(worker.processes).toHaveLength(2)
+    callOn(one)
+    await settle()
+    process.say({ id: 'q1', method: 'roots/list' })
+    await settle()
+    expect([first.requests.length, second.requests.length]).toEqual([1, 0])
+    callOn(two)
+    await settle()
+    process.say({ id: 'q2', method: 'roots/list' })
+    await settle()
+    expect([first.requests.length, second.requests.length]).toEqual([1, 0])
+    expect(process.last).toMatchObject({ id: 'q2', error: { data: { code: 'client.ambiguous' } } })
+  })
+
+  test('goes on when one coordinator lets go of it, and ends with the last', async () => {
+    const { first, second, two, worker } = await shared()
+    first.server.release('user:ann')
+    await settle()
+    expect([two.ended, worker.server.sessionUpstreams]).toEqual([undefined, 1])
+    second.server.release('user:ann')
+    await settle()
+    expect(worker.server.sessionUpstreams).toBe(0)
+  })
+})
+
 describe('what a server says before anybody uses it', () => {
   test('waits for the first user', async () => {
     const worker = await new PlayedWorker().start()

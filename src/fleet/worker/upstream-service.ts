@@ -1,4 +1,5 @@
 import type { ServerSpec } from '../../domain/server-spec.ts'
+import { isUserHolder } from '../../domain/user-holder.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { InboundHandler, Upstream } from '../../upstream/upstream.ts'
@@ -49,10 +50,12 @@ export class UpstreamService {
 
   /** Who takes what the server says unasked: to be handed out by the replica's `ServerEvents.inbound`. */
   inbound(server: string, holder: Holder | undefined): InboundHandler {
+    // A user's sessions may come over several coordinators, as everybody's do.
+    const own = holder !== undefined && !isUserHolder(holder.id)
     let served: ServedUpstream | undefined
     return {
       opened: (upstream) => {
-        served = this.#servedBy(upstream, { server, own: holder !== undefined })
+        served = this.#servedBy(upstream, { server, own })
       },
       request: (request, related) => served?.asked(request, related),
       notification: (notification, related) => served?.noted(notification, related),

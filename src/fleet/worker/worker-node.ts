@@ -3,9 +3,16 @@ import { HubError } from '../../domain/errors.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
-import { CONTROL_KIND, encodeControl, readToWorker, type ToCoordinator } from '../link/control.ts'
+import {
+  CONTROL_KIND,
+  encodeControl,
+  readToWorker,
+  type ToCoordinator,
+  type ToWorker,
+} from '../link/control.ts'
 import { CONTROL_LANE, type Link, type LinkHandler } from '../link/link.ts'
 import { fromWire, toWireWithoutSecrets } from '../link/spec-wire.ts'
+import { withLastWords } from './last-words.ts'
 import type { ReplicaHost } from './replica-host.ts'
 
 export interface WorkerNodeDeps {
@@ -13,6 +20,9 @@ export interface WorkerNodeDeps {
   /** Serves calls that come over a link. */
   serve(link: Link): LinkHandler
   load(): NodeLoad
+  /** The first `longest` characters of a text, without secrets. */
+  harmless(text: string, longest: number): string
+  /** A coordinator's own, and its lease, count where they are shorter. */
   readonly heartbeatIntervalMs: number
   /** Without an acknowledged beat for this long, the managed replicas end: somebody else is about to start them. */
   readonly leaseMs: number
@@ -24,6 +34,16 @@ export interface WorkerNodeDeps {
 const CHANGE_DELAY_MS = 20
 /** So often the lease is looked at within its length. */
 const LOOKS_PER_LEASE = 20
+/**
+ * A link on which so many looks in a row have found a beat unanswered is given up, so that another can be made before the lease is over. Looks
+ * are counted and not time, so that a pause of this process is not held against the coordinator.
+ */
+const UNANSWERED_LOOKS = 14
+
+interface Times {
+  readonly intervalMs: number
+  readonly leaseMs: number
+}
 
 interface Tie {
   readonly link: Link
@@ -31,6 +51,7 @@ interface Tie {
   lastSeq: number
   /** When each beat was sent that is not acknowledged yet, monotonic. */
   readonly sent: Map<number, number>
+  unansweredLooks: number
 }
 
 /**
@@ -40,7 +61,9 @@ interface Tie {
 export class WorkerNode {
   readonly #deps: WorkerNodeDeps
   readonly #ties = new Map<Link, Tie>()
-  readonly #timers: readonly Timer[]
+  #timers: readonly Timer[] = []
+  #times: Times
+  #leaving = false
   #pinned: readonly ServerSpec[] = []
   #change: Timer | undefined
   /** Until when managed replicas may run, monotonic; undefined before the first acknowledgement. */
@@ -49,11 +72,8 @@ export class WorkerNode {
 
   constructor(deps: WorkerNodeDeps) {
     this.#deps = deps
-    const { clock, heartbeatIntervalMs, leaseMs } = deps
-    this.#timers = [
-      clock.every(heartbeatIntervalMs, () => this.#beatAll()),
-      clock.every(leaseMs / LOOKS_PER_LEASE, () => this.#watchLease()),
-    ]
+    this.#times = { intervalMs: deps.heartbeatIntervalMs, leaseMs: deps.leaseMs }
+    this.#run()
   }
 
   /** Whether any coordinator is linked. */
@@ -78,11 +98,12 @@ export class WorkerNode {
 
   /** To be given to a new link; sends what its coordinator must know. */
   attach(link: Link): LinkHandler {
-    const tie: Tie = { link, calls: this.#deps.serve(link), lastSeq: 0, sent: new Map() }
+    const tie: Tie = { link, calls: this.#deps.serve(link), lastSeq: 0, sent: new Map(), unansweredLooks: 0 }
     this.#ties.set(link, tie)
     void link.closed.then(() => this.#ties.delete(link))
     this.#tell(tie, this.#pinnedMessage())
     this.#beat(tie)
+    if (this.#leaving) this.#tell(tie, { type: 'leaving' })
     return { packet: (packet) => this.#packet(tie, packet) }
   }
 
@@ -105,12 +126,39 @@ export class WorkerNode {
 
   /** Says goodbye: what ran here may be started elsewhere at once. */
   leave(): void {
+    this.#leaving = true
     for (const tie of this.#ties.values()) this.#tell(tie, { type: 'leaving' })
   }
 
   close(): void {
     for (const timer of this.#timers) timer.stop()
     this.#change?.stop()
+  }
+
+  #run(): void {
+    const { clock } = this.#deps
+    const { intervalMs, leaseMs } = this.#times
+    for (const timer of this.#timers) timer.stop()
+    this.#timers = [
+      clock.every(intervalMs, () => this.#beatAll()),
+      clock.every(leaseMs / LOOKS_PER_LEASE, () => this.#watchLease()),
+    ]
+  }
+
+  /** A coordinator that gives nodes up sooner than this one knew starts their replicas elsewhere sooner, too. */
+  #keepTo({ intervalMs, leaseMs }: Omit<Extract<ToWorker, { type: 'ack' }>, 'seq'>): void {
+    const before = this.#times
+    const times = {
+      intervalMs: Math.min(before.intervalMs, intervalMs ?? before.intervalMs),
+      leaseMs: Math.min(before.leaseMs, leaseMs ?? before.leaseMs),
+    }
+    if (times.intervalMs === before.intervalMs && times.leaseMs === before.leaseMs) return
+    this.#times = times
+    this.#run()
+    this.#deps.log.info(
+      { ...times },
+      'the heartbeat times of the coordinator are shorter than those set here: they count',
+    )
   }
 
   #pinnedMessage(): ToCoordinator {
@@ -131,7 +179,7 @@ export class WorkerNode {
       term: host.term,
       revision: host.revision,
       load: load(),
-      replicas: [...host.reports()],
+      replicas: withLastWords(host.reports(), this.#deps),
     })
   }
 
@@ -144,7 +192,8 @@ export class WorkerNode {
     if (this.#isOver()) return this.#expire()
     if (packet[0] !== CONTROL_KIND) return tie.calls.packet(packet)
     const message = readToWorker(packet)
-    if (message.type === 'ack') return this.#acknowledged(tie, message.seq)
+    if (message.type === 'ack') return this.#acknowledged(tie, message)
+    if (message.type === 'reload') return this.#reload(message.replica)
     const { term, revision, replicas } = message
     this.#deps.host.assign(
       term,
@@ -154,17 +203,37 @@ export class WorkerNode {
     this.changed()
   }
 
+  #reload(id: string): void {
+    const { host, log } = this.#deps
+    const isPinned = host.all().some((replica) => replica.id === id && replica.origin === 'pinned')
+    if (isPinned && host.reload(id))
+      log.info({ replica: id }, 'a replica is started anew: the coordinator asks for it')
+    else
+      log.warn(
+        { replica: id },
+        'the coordinator asks for a new start of a replica that this node has not pinned',
+      )
+  }
+
   /** The lease counts from when the beat was sent: its coordinator cannot have heard it before. */
-  #acknowledged(tie: Tie, seq: number): void {
+  #acknowledged(tie: Tie, { seq, ...times }: Extract<ToWorker, { type: 'ack' }>): void {
     const sentAt = tie.sent.get(seq)
     if (sentAt === undefined) return
     for (const earlier of tie.sent.keys()) if (earlier <= seq) tie.sent.delete(earlier)
+    tie.unansweredLooks = 0
+    this.#keepTo(times)
     this.#answeredAt = this.#deps.clock.monotonic()
-    this.#leaseUntil = Math.max(this.#leaseUntil ?? 0, sentAt + this.#deps.leaseMs)
+    this.#leaseUntil = Math.max(this.#leaseUntil ?? 0, sentAt + this.#times.leaseMs)
   }
 
+  /** The last look that still comes within the lease ends it: nobody runs what others may start already. */
   #watchLease(): void {
-    if (this.#isOver()) this.#expire()
+    const next = this.#deps.clock.monotonic() + this.#times.leaseMs / LOOKS_PER_LEASE
+    if (this.#leaseUntil !== undefined && this.#leaseUntil < next) this.#expire()
+    for (const tie of [...this.#ties.values()]) {
+      tie.unansweredLooks = tie.sent.size === 0 ? 0 : tie.unansweredLooks + 1
+      if (tie.unansweredLooks >= UNANSWERED_LOOKS) tie.link.close(unanswered())
+    }
   }
 
   #isOver(): boolean {
@@ -173,7 +242,8 @@ export class WorkerNode {
 
   #expire(): void {
     this.#leaseUntil = undefined
-    const { host, log, leaseMs } = this.#deps
+    const { host, log } = this.#deps
+    const { leaseMs } = this.#times
     // What is still on its way in these links was said to a node that counts as gone.
     for (const { link } of [...this.#ties.values()]) link.close(leaseOver(leaseMs))
     this.#ties.clear()
@@ -185,6 +255,12 @@ export class WorkerNode {
     )
     host.fence()
   }
+}
+
+function unanswered(): HubError {
+  return new HubError('link.lost', 'The coordinator does not answer on this link.', {
+    cure: 'The worker dials again. If that happens often, look at the network and at how busy the coordinator is.',
+  })
 }
 
 function leaseOver(leaseMs: number): HubError {
