@@ -52,6 +52,15 @@ describe('flotilla', () => {
     },
   )
 
+  test('ends quietly when nobody reads its output any more', () => {
+    const { stdout, stderr } = spawnSync(
+      '/bin/sh',
+      ['-c', '{ "$0" "$1" --help; echo "code $?" >&2; } | true', process.execPath, FLOTILLA],
+      { encoding: 'utf8' },
+    )
+    expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'code 0\n' })
+  })
+
   test('completion knows commands and flags', async () => {
     const { stdout } = await runFlotilla(['complete', '--', 'serve', '--p'])
     expect(stdout).toContain('--port')

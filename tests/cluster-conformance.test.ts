@@ -7,7 +7,7 @@ import {
   referenceStdioCommand,
   startReferenceServer,
 } from './fixtures/reference-server/start.ts'
-import { textOf } from './harness/clients.ts'
+import { connectV1, textOf } from './harness/clients.ts'
 import { Cluster, type ClusterSetup } from './harness/cluster.ts'
 import { person } from './harness/people.ts'
 import { fixture } from './harness/servers.ts'
@@ -64,6 +64,13 @@ function pinned(reference: Record<string, unknown>): ClusterSetup {
 describe('two clients at once on two replicas', () => {
   async function pair(cluster: Cluster) {
     await cluster.untilRunning('s', 2)
+    // A session that came before the lists were read would hear that they have changed.
+    await cluster.until('its tools are shown', async () => {
+      const client = await connectV1(cluster.endpoint())
+      const { tools } = await client.listTools()
+      await client.close()
+      return tools.some(({ name }) => name === 's-ask')
+    })
     return [await person('ann', cluster.endpoint()), await person('bob', cluster.endpoint())] as const
   }
 

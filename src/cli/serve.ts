@@ -128,7 +128,7 @@ ${guarded ? `    ${texts.bearer}\n` : ''}`)
 function localUrl(hub: Standalone, options: HubOptions): string {
   const host =
     options.host.value === '0.0.0.0' || options.host.value === '::' ? '127.0.0.1' : options.host.value
-  return `http://${host.includes(':') ? `[${host}]` : host}:${hub.port}`
+  return `${hub.scheme}://${host.includes(':') ? `[${host}]` : host}:${hub.port}`
 }
 
 function baseUrl(hub: Standalone, options: HubOptions, environment: ServeContext['environment']): string {

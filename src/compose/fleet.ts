@@ -24,10 +24,10 @@ export interface Fleet extends Servers {
 
 /** What a hub wants to hear from its fleet. */
 export interface FleetListener extends ServerEvents {
-  /** A session was bound to a replica that is gone; `spec.replication.stateLoss` says what that means for it. */
-  lost(sessionId: string, spec: ServerSpec, reason: HubError): void
-  /** A session is served by this upstream from now on: what it has set on the server must be told there. */
-  bound(sessionId: string, server: string, upstream: Upstream): void
+  /** A holder was bound to a replica that is gone; `spec.replication.stateLoss` says what that means for its sessions. */
+  lost(holderId: string, spec: ServerSpec, reason: HubError): void
+  /** A holder is served by this upstream from now on: what it has set on the server must be told there. */
+  bound(holderId: string, server: string, upstream: Upstream): void
 }
 
 export type MakeFleet = (listener: FleetListener) => Fleet

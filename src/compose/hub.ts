@@ -7,19 +7,19 @@ import type { StickySettings } from '../domain/cluster-settings.ts'
 import { type HubError, toHubError } from '../domain/errors.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { HubSettings, ServerSpec } from '../domain/server-spec.ts'
-import type { Holder } from '../fleet/worker/local-server.ts'
+import { isUserHolder } from '../domain/user-holder.ts'
 import { Catalogs, type ListingStore } from '../gateway/catalog/catalogs.ts'
 import { LIST_KINDS, type ListKind } from '../gateway/catalog/listing.ts'
 import { type DirectCall, DirectCalls } from '../gateway/direct/direct-calls.ts'
-import { Asks, refuse } from '../gateway/dispatch/asks.ts'
+import { Asks } from '../gateway/dispatch/asks.ts'
 import type { CallLog } from '../gateway/dispatch/call-log.ts'
 import { Dispatcher } from '../gateway/dispatch/dispatcher.ts'
 import { Inbound } from '../gateway/dispatch/inbound.ts'
-import { clientGone } from '../gateway/dispatch/questions.ts'
 import { Relay } from '../gateway/dispatch/relay.ts'
 import { SharedState } from '../gateway/dispatch/shared-state.ts'
 import { Traffic } from '../gateway/dispatch/traffic.ts'
 import { Turns } from '../gateway/dispatch/turns.ts'
+import { UserServers } from '../gateway/dispatch/user-servers.ts'
 import { ClientAddresses } from '../gateway/front/client-addresses.ts'
 import { Front } from '../gateway/front/front.ts'
 import type { Session } from '../gateway/sessions/session.ts'
@@ -29,8 +29,9 @@ import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
 import { TaskGroup } from '../kernel/task-group.ts'
 import { encodeError } from '../mcp/json-rpc.ts'
-import type { InboundHandler, Upstream, UpstreamFactory } from '../upstream/upstream.ts'
+import type { UpstreamFactory } from '../upstream/upstream.ts'
 import { type Fleet, type FleetListener, type FleetTuning, type MakeFleet, SHARED_IDENTITY } from './fleet.ts'
+import { inboundFor } from './inbound-for.ts'
 import { InternedIdentities } from './interned.ts'
 import { hintsOf, shownDiffers } from './shown.ts'
 import { tellLost } from './state-lost.ts'
@@ -77,7 +78,8 @@ export class Hub {
   readonly #fleet: Fleet
   readonly #catalogs: Catalogs
   readonly #sessions: SessionTable
-  readonly #shared = new SharedState()
+  readonly #shared: SharedState
+  readonly #servers: UserServers
   readonly #upkeep: Upkeep
   readonly #asks: Asks
   readonly #turns: Turns
@@ -112,9 +114,16 @@ export class Hub {
       maxSessions: deps.tuning.maxSessions,
       onEnd: (session) => this.#sessionEnded(session),
     })
-    const shared = this.#shared
-    const servers = this.#fleet
     const spec = (name: string) => this.#settings.servers.get(name)
+    const servers = new UserServers({
+      servers: this.#fleet,
+      identity: SHARED_IDENTITY,
+      spec,
+      anySessionOf: (user) => this.#sessions.all().find((session) => session.user === user)?.id,
+    })
+    const shared = new SharedState((server, session) => servers.userOf(server, session))
+    this.#servers = servers
+    this.#shared = shared
     this.#upkeep = new Upkeep({ shared, servers, tasks: this.#tasks, log, spec })
     const identities = new InternedIdentities()
     this.#relay = new Relay({
@@ -234,6 +243,16 @@ export class Hub {
     return this.#sessions.size
   }
 
+  /** The sessions behind a holder of a server's upstreams: several where that is a user. */
+  sessionsOf(holderId: string, server: string): string[] {
+    return this.#servers.sessionsOf(holderId, server)
+  }
+
+  /** Under which ids a session holds upstreams: its own, and its user's if it has used any of those. */
+  holdersOf(sessionId: string): string[] {
+    return this.#servers.holdersOf(sessionId)
+  }
+
   hasSession(id: string): boolean {
     return this.#sessions.get(id) !== undefined
   }
@@ -264,12 +283,19 @@ export class Hub {
 
   #listener(): FleetListener {
     return {
-      lost: (sessionId, spec, reason) => this.#stateLost(sessionId, spec, reason),
-      bound: (sessionId, server, upstream) => {
-        const session = this.#sessions.get(sessionId)
+      lost: (holderId, spec, reason) => {
+        for (const id of this.#servers.lost(holderId, spec.name)) this.#stateLost(id, spec, reason)
+      },
+      bound: (holderId, server, upstream) => {
+        const session = this.#sessions.get(holderId)
         if (session) this.#upkeep.bound(session, server, upstream)
       },
-      inbound: (server, holder) => this.#inboundFor(server, holder),
+      inbound: (server, holder) =>
+        inboundFor(server, holder, {
+          asks: this.#asks,
+          inbound: this.#inbound,
+          session: (id) => this.#sessions.get(id),
+        }),
       up: (server, upstream) => {
         this.#catalogs.serverUp(server, upstream)
         this.#upkeep.up(server, upstream)
@@ -277,9 +303,10 @@ export class Hub {
       down: (server, _upstream, reason) => {
         if (!reason.data['byHub']) this.#deps.log.warn({ server, reason: reason.message }, 'a server is down')
       },
-      ownUp: (server, { id }) => {
-        const session = this.#sessions.get(id)
-        if (session) this.#relay.tellOwnLevel(server, session)
+      ownUp: (server, holder) => {
+        const session = this.#sessions.get(holder.id)
+        if (isUserHolder(holder.id)) this.#upkeep.userUp(server, holder)
+        else if (session) this.#relay.tellOwnLevel(server, session)
       },
       stateChanged: (server) => {
         const state = this.#fleet.report(server)?.state.kind
@@ -300,30 +327,6 @@ export class Hub {
     this.#upkeep.lost(session, spec.name)
   }
 
-  #inboundFor(server: string, holder: Holder | undefined): InboundHandler {
-    let current: Upstream | undefined
-    return {
-      opened: (upstream) => {
-        current = upstream
-      },
-      request: (request, related) => {
-        if (!current) return
-        const question = { server, upstream: current, request }
-        if (!holder) return this.#asks.fromShared(question, related)
-        const session = this.#sessions.get(holder.id)
-        if (session) this.#asks.fromOwn(question, session)
-        else refuse(question, clientGone(server))
-      },
-      notification: (notification, related) => {
-        if (!current) return
-        const owner = holder && this.#sessions.get(holder.id)
-        // What a session's own server says after the session has ended concerns nobody.
-        if (holder && !owner) return
-        this.#inbound.notification(notification, { server, upstream: current, owner, related })
-      },
-    }
-  }
-
   #sessionEnded(session: Session): void {
     const reason = session.ended ?? unknownSession()
     for (const call of [...session.inFlight.values()]) {
@@ -333,14 +336,14 @@ export class Hub {
     }
     this.#asks.abandon(session)
     this.#forget(session, () => false)
-    this.#fleet.release(session.id)
+    this.#servers.release(session.id)
   }
 
   /** Ends what the session has set on servers that it does not keep. */
   #forget(session: Session, keeps: (server: string) => boolean): void {
     const { orphaned, relevelled } = this.#shared.drop(session, keeps)
-    for (const { server, uri } of orphaned) this.#relay.unsubscribe(server, uri)
-    for (const server of relevelled) this.#relay.tellLevel(server)
+    for (const { server, uri } of orphaned) this.#relay.unsubscribe(server, uri, { session })
+    for (const server of relevelled) this.#relay.tellLevel(server, session)
   }
 
   /** Tells sessions whose endpoint shows the servers in question. */

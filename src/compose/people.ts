@@ -24,6 +24,8 @@ export interface PeopleDeps {
   readonly ownOrigins: ReadonlySet<string>
   /** Whether a proxy before the hub is believed when it says that the browser speaks https. */
   readonly behindProxy: boolean
+  /** Whether the hub itself speaks https. */
+  readonly overTls: boolean
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -72,7 +74,7 @@ export class People {
       limiter: new LoginLimiter(),
       secret: deps.sessionSecret,
       ownOrigins: deps.ownOrigins,
-      isSecure: (headers) => deps.behindProxy && forwardedProtocol(headers) === 'https',
+      isSecure: (headers) => (deps.behindProxy ? forwardedProtocol(headers) === 'https' : deps.overTls),
       clock,
       random,
       tasks,

@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Keyring } from '../access/keyring.ts'
 import type { SetupOutcome } from '../access/setup.ts'
@@ -24,8 +23,8 @@ import { SettingsService } from '../state/settings/settings-service.ts'
 import { ActivityLog } from './activity.ts'
 import { tokensOf } from './cluster/facts.ts'
 import { Role } from './cluster/role.ts'
-import { readTlsFiles } from './cluster/tls.ts'
 import { Guard } from './guard.ts'
+import { httpServer, speaksTls } from './http-server.ts'
 import type { Hub, HubTuning } from './hub.ts'
 import { KnownSecrets } from './known-secrets.ts'
 import { isLoopback, listen, originPolicy } from './listen.ts'
@@ -120,6 +119,11 @@ export class Standalone {
 
   readonly #opened: AsyncDisposableStack
 
+  /** `https` where the hub's own port speaks TLS. */
+  get scheme(): 'http' | 'https' {
+    return this.#parts.secure ? 'https' : 'http'
+  }
+
   get port(): number {
     return (this.#parts.server.address() as AddressInfo).port
   }
@@ -159,6 +163,7 @@ export class Standalone {
 
 interface Parts {
   readonly server: Server
+  readonly secure: boolean
   readonly serving: Serving
   readonly role: Role
   readonly keyring: Keyring
@@ -207,6 +212,7 @@ async function open(
     readOnly: isSwitchedOn(environment['READ_ONLY'] ?? environment['READONLY']),
     ownOrigins: new Set([...options.allowedOrigins, ...(publicUrl ? [publicUrl.origin] : [])]),
     behindProxy: proxies > 0,
+    overTls: speaksTls(cluster),
     clock,
     random,
     log,
@@ -323,7 +329,7 @@ async function open(
     if (state.dualWrite) await migration.mirror(next.document)
   }
 
-  const server = await httpServer(cluster)
+  const server = await httpServer(cluster, deps)
   server.on('request', (request, response) => serving.hub.handle(request, response))
   const { coordinator } = role
   if (coordinator)
@@ -334,7 +340,9 @@ async function open(
   server.on('clientError', refuseConnection)
   // Clients keep connections between calls; closing them early would make calls fail that race with it.
   server.keepAliveTimeout = 75_000
-  return { server, serving, role, keyring, inForce, activity, tasks, clock, example: state.example, setup }
+  const secure = speaksTls(cluster)
+  const { example } = state
+  return { server, secure, serving, role, keyring, inForce, activity, tasks, clock, example, setup }
 }
 
 /** Again and again while the database is away: the settings are in force already. */
@@ -355,19 +363,4 @@ async function reconcileUsers(
 
 function isPage(request: IncomingMessage): boolean {
   return /^\/setup(\?|$)/.test(request.url ?? '')
-}
-
-/** A coordinator with a certificate serves clients and workers over TLS, on the same port. */
-async function httpServer({ role, tls }: ClusterSettings): Promise<Server> {
-  const files = role === 'coordinator' ? await readTlsFiles(tls) : undefined
-  if (!files?.cert) return createServer()
-  const { cert, key, ca } = files
-  return createTlsServer({
-    cert,
-    ...(key === undefined ? {} : { key }),
-    ...(ca === undefined ? {} : { ca }),
-    // Clients have none; whether a worker must show one is decided where it links.
-    requestCert: tls?.mutual ?? false,
-    rejectUnauthorized: false,
-  })
 }

@@ -132,9 +132,17 @@ function whyNot(cause: unknown): string {
   return code === undefined ? messageOf(cause) : (SENTENCES[code] ?? `${code} (${messageOf(cause)})`)
 }
 
+const UNTRUSTED =
+  'its certificate is not trusted here; NODE_EXTRA_CA_CERTS names a PEM file of further authorities'
 const SENTENCES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nobody listens there',
   ENOTFOUND: 'there is no such host',
+  UND_ERR_SOCKET: 'it hung up at once; if it speaks TLS, its address begins with https://',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; its address begins with http://',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   ETIMEDOUT: 'nobody answers',
   UND_ERR_CONNECT_TIMEOUT: 'nobody answers',
   UND_ERR_HEADERS_TIMEOUT: 'it does not answer in time',

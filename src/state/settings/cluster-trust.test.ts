@@ -56,3 +56,27 @@ test('with a token a cluster may be anywhere, and a node that is alone needs non
   expect(requireTrust({ settings: { ...WORKER, token, coordinators }, host: '0.0.0.0' })).toBeUndefined()
   expect(requireTrust({ settings: STANDALONE, host: '0.0.0.0' })).toBeUndefined()
 })
+
+describe('a cluster whose nodes show each other certificates', () => {
+  const files = { certFile: '/c.pem', keyFile: '/k.pem', caFile: '/ca.pem' }
+
+  test('needs no token', () => {
+    const tls = { ...files, mutual: true }
+    expect(requireTrust({ settings: { ...COORDINATOR, tls }, host: '0.0.0.0' })).toBeUndefined()
+    const coordinators = ['https://hub.example.com']
+    expect(requireTrust({ settings: { ...WORKER, tls, coordinators }, host: '0.0.0.0' })).toBeUndefined()
+  })
+
+  test('needs one where only one side shows its own', () => {
+    const tls = { ...files, mutual: false }
+    refused(() => requireTrust({ settings: { ...COORDINATOR, tls }, host: '0.0.0.0' }))
+    const open = {
+      ...WORKER,
+      tls: { ...tls, certFile: undefined },
+      coordinators: ['https://hub.example.com'],
+    }
+    refused(() => requireTrust({ settings: open, host: '0.0.0.0' }))
+    const mixed = { ...WORKER, tls, coordinators: ['https://a.example.com', 'http://b.example.com'] }
+    refused(() => requireTrust({ settings: mixed, host: '0.0.0.0' }))
+  })
+})

@@ -18,7 +18,8 @@ export function requireTrust({
   readonly coordinators?: readonly string[]
 }): string | undefined {
   const { role, token } = settings
-  if (role === 'standalone' || token !== undefined) return undefined
+  if (role === 'standalone' || token !== undefined || provesByCertificate(settings, coordinators))
+    return undefined
   const places = role === 'coordinator' ? [host] : coordinators.map((url) => new URL(url).hostname)
   const open = places.find((place) => !isLoopback(place))
   if (open === undefined)
@@ -32,6 +33,12 @@ export function requireTrust({
       cure: 'Set CLUSTER_TOKEN (or CLUSTER_TOKEN_FILE, or "security.token") to the same random value on all nodes, such as "openssl rand -base64 32" prints; without one all nodes must be on loopback addresses.',
     },
   )
+}
+
+/** Whether links are made only between nodes that have shown each other certificates: then none needs a token. */
+function provesByCertificate({ role, tls }: ClusterSettings, coordinators: readonly string[]): boolean {
+  if (role === 'coordinator') return tls?.mutual === true && tls.certFile !== undefined
+  return tls?.certFile !== undefined && coordinators.every((url) => url.startsWith('https:'))
 }
 
 function isLoopback(host: string): boolean {

@@ -34,6 +34,7 @@ describe('the copies of a server', () => {
       stateLoss: 'stateless',
     })
     expect(replication({ isolation: 'session' })?.stateLoss).toBe('resumable')
+    expect(replication({ isolation: 'user' })?.stateLoss).toBe('resumable')
     expect(replication({ perSessionClient: true })).toEqual(defaultReplication('session'))
     expect(replication({ replicas: null, affinity: null, strategy: null, autoscale: null })).toEqual(
       defaultReplication('shared'),

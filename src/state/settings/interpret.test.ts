@@ -187,6 +187,8 @@ describe('how a server runs', () => {
     [{ perSessionClient: true }, 'session'],
     [{ perSessionClient: false }, 'shared'],
     [{ isolation: 'session' }, 'session'],
+    [{ isolation: 'user' }, 'user'],
+    [{ isolation: 'user', perSessionClient: true }, 'user'],
     [{ isolation: 'shared', perSessionClient: true }, 'shared'],
   ])('%j: isolation is %s', (input, isolation) => {
     expect(server({ command: 'x', ...input }).isolation).toBe(isolation)
