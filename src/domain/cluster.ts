@@ -74,7 +74,7 @@ export type ReplicaOrigin = 'pinned' | 'managed'
 export interface ReplicaReport {
   /** Such as `fetch-replica-1`; of a pinned one `fetch@<node id>`. Unique in the cluster. */
   readonly id: string
-  /** Grows with each placement: who holds an older one holds nothing. 0 for pinned ones. */
+  /** Grows with each placement, of pinned ones with each start: who holds an older one holds nothing. */
   readonly epoch: number
   readonly server: string
   readonly origin: ReplicaOrigin

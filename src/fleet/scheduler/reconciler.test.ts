@@ -177,6 +177,22 @@ describe('the reconciler', () => {
     expect(cluster.told.slice(before)).toMatchObject([{ node: 'a', ids: ['fetch-replica-1'] }])
   })
 
+  test('gives a replica that has run and is gone from its node a new epoch: what sessions had in it is lost', async () => {
+    const cluster = new Cluster()
+    await cluster.join('a')
+    await cluster.apply(spec('fetch'))
+    cluster.report('a')
+    const before = cluster.reconciler.views()[0]?.epoch ?? Number.POSITIVE_INFINITY
+    // The worker's process was started anew, and runs nothing yet.
+    cluster.reconciler.observe('a', [])
+    await cluster.clock.advance(60)
+    const [replica, ...others] = cluster.reconciler.views()
+    expect(others).toEqual([])
+    expect(replica).toMatchObject({ id: 'fetch-replica-1', node: 'a', phase: 'pending' })
+    expect(replica?.epoch).toBeGreaterThan(before)
+    expect(cluster.running.get('a')).toMatchObject([{ id: 'fetch-replica-1', epoch: replica?.epoch }])
+  })
+
   test('tells a node again what it has missed, at most once a second', async () => {
     const cluster = new Cluster()
     await cluster.join('a')

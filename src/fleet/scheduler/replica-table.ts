@@ -228,18 +228,13 @@ class Observing {
 
   /** What the node does not name has stopped there, or has never begun. */
   #absent(entry: ReplicaEntry): void {
-    if (entry.origin === 'pinned' || entry.stage === 'stopping') {
-      this.#table.delete(entry.id)
-      this.#stopped.push(entry)
-      this.#changed.add(entry.server)
-      return
-    }
-    this.#isBehind = true
-    if (entry.phase === 'pending') return
-    entry.phase = 'pending'
-    entry.runningSince = undefined
-    entry.calls = 0
-    entry.sessions = 0
+    const isOver = entry.origin === 'pinned' || entry.stage === 'stopping'
+    if (!isOver) this.#isBehind = true
+    // It was told of it after it had sent this report.
+    if (!isOver && entry.phase === 'pending') return
+    // It has run and is gone, as after a restart of the node: one that takes its place is another, and has nothing of what sessions had in it.
+    this.#table.delete(entry.id)
+    this.#stopped.push(entry)
     this.#changed.add(entry.server)
   }
 }

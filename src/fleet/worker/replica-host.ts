@@ -37,6 +37,7 @@ export class ReplicaHost {
   readonly #leaving = new Set<Promise<void>>()
   /** Those that are not wanted any more and finish their last calls. */
   readonly #draining = new Set<LocalServer>()
+  #pinnedEpoch = 0
   #term = 0
   #revision = 0
   #closed = false
@@ -62,7 +63,10 @@ export class ReplicaHost {
     }
     for (const [id, spec] of wanted)
       if (!this.#hosted.has(id))
-        this.#start({ id, epoch: 0, spec, specHash: this.#deps.specHash(spec) }, 'pinned')
+        this.#start(
+          { id, epoch: this.#nextPinnedEpoch(), spec, specHash: this.#deps.specHash(spec) },
+          'pinned',
+        )
   }
 
   /**
@@ -94,7 +98,8 @@ export class ReplicaHost {
     const hosted = this.#hosted.get(id)
     if (!hosted || this.#closed) return false
     this.#stop(hosted, { drain: true })
-    this.#start({ ...hosted, spec: hosted.server.spec }, hosted.origin)
+    const epoch = hosted.origin === 'pinned' ? this.#nextPinnedEpoch() : hosted.epoch
+    this.#start({ ...hosted, epoch, spec: hosted.server.spec }, hosted.origin)
     return true
   }
 
@@ -138,6 +143,12 @@ export class ReplicaHost {
 
   #of(origin: ReplicaOrigin): Hosted[] {
     return [...this.#hosted.values()].filter((hosted) => hosted.origin === origin)
+  }
+
+  /** Grows with each start, over restarts of this process too: a process that was started anew has lost what sessions had in it. */
+  #nextPinnedEpoch(): number {
+    this.#pinnedEpoch = Math.max(this.#pinnedEpoch + 1, Math.floor(this.#deps.clock.now()))
+    return this.#pinnedEpoch
   }
 
   #start({ id, epoch, spec, specHash }: Assignment, origin: ReplicaOrigin): void {

@@ -104,17 +104,19 @@ function open(): World {
 afterEach(() => world?.close())
 
 describe('a coordinator that asks for a new start', () => {
-  test('has a pinned replica replaced under its id and epoch', async () => {
+  test('has a pinned replica replaced under its id, with a new epoch: what sessions had in it is gone', async () => {
     const { factory, node, link, host, clock } = open()
     factory.alwaysSucceed(() => clock.monotonic())
     node.pin(new Map([['p@w1', serverSpec('p')]]))
     await clock.advance(100)
     expect(factory.upstreams).toHaveLength(1)
+    const before = host.reports()[0]?.epoch ?? Number.POSITIVE_INFINITY
     link.send(CONTROL_LANE, encodeControl({ type: 'reload', replica: 'p@w1' }))
     await clock.advance(2_000)
     expect(factory.upstreams).toHaveLength(2)
     expect(factory.upstreams[0]?.ended).toBeInstanceOf(HubError)
-    expect(host.reports()).toMatchObject([{ id: 'p@w1', epoch: 0, origin: 'pinned', phase: 'running' }])
+    expect(host.reports()).toMatchObject([{ id: 'p@w1', origin: 'pinned', phase: 'running' }])
+    expect(host.reports()[0]?.epoch).toBeGreaterThan(before)
   })
 
   test('gets nothing restarted that it has placed itself, or that does not run here', async () => {
