@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { HubError } from '../domain/errors.ts'
+import { isLoopbackAddress } from '../domain/loopback.ts'
 
 /** The parts of a request that tell whether a node sends it. */
 export interface NodeCredentials {
@@ -24,7 +25,7 @@ export class NodeGate {
   admits({ headers, ip }: NodeCredentials): boolean {
     // No node is a browser: a page that rebinds a name to this machine would come from loopback too.
     if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) return false
-    if (!this.#digest) return isLoopbackPeer(ip) && !cameThroughProxy(headers)
+    if (!this.#digest) return isLoopbackAddress(ip) && !cameThroughProxy(headers)
     const named = single(headers['x-cluster-token'])
     const token = named ?? bearerOf(headers.authorization)
     if (token !== undefined && timingSafeEqual(digestOf(token), this.#digest)) return true
@@ -46,10 +47,6 @@ function single(value: string | string[] | undefined): string | undefined {
 
 function bearerOf(authorization: string | undefined): string | undefined {
   return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
-}
-
-function isLoopbackPeer(ip: string | undefined): boolean {
-  return ip === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(ip ?? '')
 }
 
 /** A proxy on this machine makes everybody come from loopback. */

@@ -1,6 +1,6 @@
 import { HubError } from '../domain/errors.ts'
+import { isLoopback } from '../domain/loopback.ts'
 import type { HubSettings } from '../domain/server-spec.ts'
-import { isLoopback } from './listen.ts'
 
 /**
  * Sees to it that nobody opens the hub to a network, or loses its last key, by an oversight. Settings that would do so do not come

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { isLoopback, originPolicy } from './listen.ts'
+import { isLoopback } from '../domain/loopback.ts'
+import { originPolicy } from './listen.ts'
 
 const nothing = { allowedHosts: [], allowedOrigins: [] }
 

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import { LOOPBACK_NAMES, type OriginPolicy } from '../access/origin.ts'
 import { HubError } from '../domain/errors.ts'
+import { isLoopback } from '../domain/loopback.ts'
 
 export interface Address {
   readonly host: string
@@ -21,10 +22,6 @@ export function listen(server: Server, { host, port }: Address): Promise<void> {
     })
     server.listen(port, host, () => resolve())
   })
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 export interface Reach {

@@ -1,9 +1,9 @@
 import type { NodeFacts, NodeRole } from '../../domain/cluster.ts'
 import type { ClusterSettings } from '../../domain/cluster-settings.ts'
+import { isLoopback } from '../../domain/loopback.ts'
 import { findRuntimes, machineFacts } from '../../fleet/membership/machine-load.ts'
 import type { Random } from '../../kernel/random.ts'
 import { VERSION } from '../../kernel/version.ts'
-import { isLoopback } from '../listen.ts'
 import { nodeId } from '../node-id.ts'
 import type { Environment } from '../state.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isLoopbackAddress } from './tokenless.ts'
+import { isLoopbackAddress } from '../../domain/loopback.ts'
 
 test.each(['127.0.0.1', '127.200.3.4', '::1', '::ffff:127.0.0.1'])('%s is this machine', (address) => {
   expect(isLoopbackAddress(address)).toBe(true)

@@ -2,11 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { HubError } from '../../domain/errors.ts'
-
-/** `127.0.0.0/8`, also as IPv6 writes it, and `::1`. */
-export function isLoopbackAddress(address: string | undefined): boolean {
-  return address === '::1' || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/i.test(address ?? '')
-}
+import { isLoopbackAddress } from '../../domain/loopback.ts'
 
 /** What a proxy adds that stands before this node: then the socket's other end says nothing of who is asking. */
 const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip']

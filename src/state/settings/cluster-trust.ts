@@ -1,5 +1,6 @@
 import type { ClusterSettings } from '../../domain/cluster-settings.ts'
 import { HubError } from '../../domain/errors.ts'
+import { isLoopback } from '../../domain/loopback.ts'
 
 /**
  * Sees to it that nobody opens a cluster to a network without a token.
@@ -21,7 +22,7 @@ export function requireTrust({
   if (role === 'standalone' || token !== undefined || provesByCertificate(settings, coordinators))
     return undefined
   const places = role === 'coordinator' ? [host] : coordinators.map((url) => new URL(url).hostname)
-  const open = places.find((place) => !isLoopback(place))
+  const open = places.find((place) => !isHere(place))
   if (open === undefined)
     return 'The cluster has no token: any program on this machine can join it. Set CLUSTER_TOKEN to the same random value on all nodes.'
   throw new HubError(
@@ -41,7 +42,7 @@ function provesByCertificate({ role, tls }: ClusterSettings, coordinators: reado
   return tls?.certFile !== undefined && coordinators.every((url) => url.startsWith('https:'))
 }
 
-function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1')
-  return name === 'localhost' || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)
+/** As people write it, and as a URL has it: IPv6 in brackets. */
+function isHere(host: string): boolean {
+  return isLoopback(host.toLowerCase().replace(/^\[(.*)\]$/, '$1'))
 }
