@@ -60,7 +60,7 @@ export async function openState(options: StateOptions, deps: StateDeps): Promise
   const { clock, random, log, validate } = deps
   const targets = readTargets(environment, dataDir)
   const secrets = new SecretSource(environment, dataDir)
-  const box = new SecretBox((await secrets.get('CRYPTO_SECRET')).value, await secrets.old('CRYPTO_SECRET'))
+  const box = await openBox(secrets)
   const storage = await Storage.open(targets, { clock, log, waitMs: options.waitMs ?? 0 })
   try {
     const checker = new SettingsChecker({
@@ -92,6 +92,11 @@ export async function openState(options: StateOptions, deps: StateDeps): Promise
     await storage.close()
     throw error
   }
+}
+
+/** What opens and seals the secrets in settings. @throws HubError `settings.invalid` */
+export async function openBox(secrets: SecretSource): Promise<SecretBox> {
+  return new SecretBox((await secrets.get('CRYPTO_SECRET')).value, await secrets.old('CRYPTO_SECRET'))
 }
 
 /** Nodes that share a database server and have no file of their own share the settings too. */

@@ -1,9 +1,8 @@
-import { SecretBox } from '../../state/secrets/secret-box.ts'
 import { SecretSource } from '../../state/secrets/secret-source.ts'
 import type { ClusterFlags, ClusterReading } from '../../state/settings/cluster.ts'
 import { loadClusterSettings } from '../../state/settings/cluster-file.ts'
 import { secretFileReader } from '../../state/settings/secret-files.ts'
-import { type Environment, secretFolders } from '../state.ts'
+import { type Environment, openBox, secretFolders } from '../state.ts'
 
 export interface ClusterFrom {
   readonly settingsPath: string
@@ -26,9 +25,7 @@ export function loadCluster(from: ClusterFrom): Promise<ClusterReading> {
     flags,
     readFile: secretFileReader(secretFolders(environment)),
     async opener() {
-      const secrets = new SecretSource(environment, dataDir)
-      const { value } = await secrets.get('CRYPTO_SECRET')
-      const box = new SecretBox(value, await secrets.old('CRYPTO_SECRET'))
+      const box = await openBox(new SecretSource(environment, dataDir))
       return (sealed) => box.open(sealed)
     },
   })

@@ -2,7 +2,6 @@ import { HubError } from '../../domain/errors.ts'
 import type { HubSettings } from '../../domain/server-spec.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
-import { SecretBox } from '../../state/secrets/secret-box.ts'
 import { SecretSource } from '../../state/secrets/secret-source.ts'
 import { FileHome } from '../../state/settings/file-home.ts'
 import { SettingsFileStore } from '../../state/settings/file-store.ts'
@@ -11,7 +10,7 @@ import { secretFileReader } from '../../state/settings/secret-files.ts'
 import { type CheckedSettings, SettingsChecker } from '../../state/settings/settings-checker.ts'
 import type { SettingsHome } from '../../state/settings/settings-home.ts'
 import { SettingsInForce } from '../../state/settings/settings-in-force.ts'
-import { type Environment, secretFolders } from '../state.ts'
+import { type Environment, openBox, secretFolders } from '../state.ts'
 
 export interface WorkerSettingsOptions {
   readonly settingsPath: string
@@ -35,8 +34,7 @@ export async function workerSettings(
   { clock, log }: { clock: Clock; log: Logger },
 ): Promise<WorkerSettings> {
   const { settingsPath, dataDir, environment } = options
-  const secrets = new SecretSource(environment, dataDir)
-  const box = new SecretBox((await secrets.get('CRYPTO_SECRET')).value, await secrets.old('CRYPTO_SECRET'))
+  const box = await openBox(new SecretSource(environment, dataDir))
   const checker = new SettingsChecker({
     box,
     variables: environment,
