@@ -3,17 +3,18 @@ import { HubError } from '../domain/errors.ts'
 import type { HttpSpec, ServerSpec, StdioSpec } from '../domain/server-spec.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
+import type { Random } from '../kernel/random.ts'
 import { Ring } from '../kernel/ring.ts'
 import type { OpenChannel } from '../upstream/channel.ts'
 import { connect } from '../upstream/handshake.ts'
 import type { HttpTarget } from '../upstream/http/http-request.ts'
 import { SseChannel } from '../upstream/sse/sse-channel.ts'
-import type { Guardian } from '../upstream/stdio/guardian.ts'
+import { Guardian } from '../upstream/stdio/guardian.ts'
 import { STDIO_LIMITS, StdioChannel } from '../upstream/stdio/stdio-channel.ts'
 import { HTTP_LIMITS, HttpChannel } from '../upstream/streamable-http/http-channel.ts'
 import type { Harmless, UpstreamFactory } from '../upstream/upstream.ts'
 
-export interface DriverDeps {
+interface DriverDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly guardian: Guardian
@@ -31,6 +32,32 @@ const STDERR_LINES = 20
 
 /** A server reached over HTTP runs already: unlike a program, it has nothing to download first. */
 const HTTP_INIT_TIMEOUT_MS = 30_000
+
+export type DriversDeps = Pick<DriverDeps, 'clock' | 'log' | 'environment' | 'initTimeoutMs' | 'harmless'> & {
+  readonly random: Random
+}
+
+/** Reaches and starts servers from this machine, and sees to it that no process outlives this one. */
+export class Drivers {
+  readonly #deps: DriverDeps
+
+  constructor({ random, ...deps }: DriversDeps) {
+    const mark = random.id(96)
+    let processes = 0
+    const nextProcess = () => {
+      processes += 1
+      return processes
+    }
+    this.#deps = { ...deps, mark, nextProcess, guardian: new Guardian(mark, deps.log) }
+  }
+
+  readonly factory = (spec: ServerSpec): UpstreamFactory => upstreamFactory(spec, this.#deps)
+
+  /** Kills what is still there. */
+  async close(): Promise<void> {
+    await this.#deps.guardian.close()
+  }
+}
 
 /** The driver for a server's transport. */
 export function upstreamFactory(spec: ServerSpec, deps: DriverDeps): UpstreamFactory {

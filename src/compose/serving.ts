@@ -10,9 +10,8 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Random } from '../kernel/random.ts'
 import { JsonCache } from '../state/json-cache/json-cache.ts'
-import { Guardian } from '../upstream/stdio/guardian.ts'
 import type { Harmless } from '../upstream/upstream.ts'
-import { upstreamFactory } from './drivers.ts'
+import { Drivers } from './drivers.ts'
 import { localFleet, type MakeFleet, type RunningDeps } from './fleet.ts'
 import { Hub, type HubDeps, type HubTuning } from './hub.ts'
 
@@ -41,15 +40,21 @@ export class Serving {
   /** Resolves when every server has shown its lists or failed once. */
   readonly settled: Promise<void>
   readonly #cache: JsonCache
-  readonly #guardian: Guardian
+  readonly #drivers: Drivers
   /** Servers that have neither shown their lists nor failed yet. */
   readonly #open: Set<string>
   readonly #settle: () => void
 
   constructor(deps: ServingDeps) {
     const { settings, random, log, environment, tuning, clock, harmless } = deps
-    const mark = random.id(96)
-    this.#guardian = new Guardian(mark, log)
+    this.#drivers = new Drivers({
+      random,
+      log,
+      environment,
+      clock,
+      harmless,
+      initTimeoutMs: tuning.initTimeoutMs,
+    })
     this.#cache = new JsonCache(join(deps.dataDir, 'catalog'), log)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.settled = promise
@@ -57,15 +62,7 @@ export class Serving {
     this.#open = new Set(
       [...settings.servers.values()].filter(({ enabled }) => enabled).map(({ name }) => name),
     )
-    let processes = 0
-    const nextProcess = () => {
-      processes += 1
-      return processes
-    }
-    const { initTimeoutMs } = tuning
-    const machine = { guardian: this.#guardian, mark, nextProcess, environment }
-    const drivers = { ...machine, clock, log, initTimeoutMs, harmless }
-    const factory = (spec: ServerSpec) => upstreamFactory(spec, drivers)
+    const { factory } = this.#drivers
     this.hub = new Hub({
       ...deps,
       store: listingStore(this.#cache),
@@ -85,7 +82,7 @@ export class Serving {
 
   async close(): Promise<void> {
     await this.#cache.close()
-    await this.#guardian.close()
+    await this.#drivers.close()
   }
 
   #look(server: string): void {

@@ -19,8 +19,7 @@ import type { Random } from '../../kernel/random.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import { VERSION } from '../../kernel/version.ts'
 import type { Redactor } from '../../observability/redaction.ts'
-import { Guardian } from '../../upstream/stdio/guardian.ts'
-import { upstreamFactory } from '../drivers.ts'
+import { Drivers } from '../drivers.ts'
 import { runningDeps } from '../fleet.ts'
 import type { HubTuning } from '../hub.ts'
 import { KnownSecrets } from '../known-secrets.ts'
@@ -161,27 +160,20 @@ function open(
   { clock, random, log, redactor }: WorkerDeps,
 ): Opened {
   const tasks = new TaskGroup(log)
-  const mark = random.id(96)
-  const guardian = new Guardian(mark, log)
-  let processes = 0
-  const drivers = {
-    guardian,
-    mark,
-    nextProcess: () => {
-      processes += 1
-      return processes
-    },
+  const harmless = (text: string, longest: number) => redactor.redactStart(text, longest)
+  const drivers = new Drivers({
     environment,
     initTimeoutMs: tuning.initTimeoutMs,
-    harmless: (text: string, longest: number) => redactor.redactStart(text, longest),
+    harmless,
     clock,
+    random,
     log,
-  }
+  })
   const secrets = new KnownSecrets(redactor, tokensOf(settings))
   const factory = (spec: ServerSpec) => {
     const { transport } = spec
     secrets.add(Object.values(transport.kind === 'stdio' ? transport.env : transport.headers))
-    return upstreamFactory(spec, drivers)
+    return drivers.factory(spec)
   }
   const service: UpstreamService = new UpstreamService({
     replicas: { find: (key) => host.find(key) },
@@ -208,7 +200,7 @@ function open(
     host,
     serve: (link) => service.serve(link),
     load: () => ({ ...load, activeCalls: host.calls }),
-    harmless: (text, longest) => redactor.redactStart(text, longest),
+    harmless,
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
     leaseMs: settings.heartbeatTimeoutMs,
     clock,
@@ -271,7 +263,7 @@ function open(
       await tasks.close()
       node.close()
       await host.close()
-      await guardian.close()
+      await drivers.close()
       server.closeAllConnections()
     },
   }
