@@ -80,7 +80,7 @@ function open() {
     assign: (_node, _revision, assignments) => placed.splice(0, placed.length, ...assignments),
     drained: () => false,
     calls: () => 0,
-    changed: () => fleet.refresh(),
+    changed: (servers) => fleet.refresh(servers),
     news: () => undefined,
   })
   const fleet: ClusterFleet = new ClusterFleet({

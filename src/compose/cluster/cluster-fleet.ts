@@ -28,6 +28,8 @@ interface Known {
   readonly handle: Handle
   /** Of one on another node. */
   readonly remote: RemoteServer | undefined
+  /** What was last said of it. */
+  view: ReplicaView
 }
 
 /** Which of a server's replicas speaks for it, best first. */
@@ -39,7 +41,6 @@ export class ClusterFleet implements Fleet {
   readonly #links = new Map<string, RemoteUpstreams>()
   /** By server, then by id and epoch. */
   readonly #known = new Map<string, Map<string, Known>>()
-  readonly #draining = new Set<string>()
   /** Nodes that are not online. */
   readonly #doubtful = new Set<string>()
   #specs: ReadonlyMap<string, ServerSpec> = new Map()
@@ -54,18 +55,12 @@ export class ClusterFleet implements Fleet {
     for (const name of this.#specs.keys()) if (!specs.get(name)?.enabled) servers.remove(name)
     this.#specs = specs
     for (const spec of specs.values()) if (spec.enabled) this.#put(spec)
-    this.refresh()
+    this.refresh(new Set([...specs.keys(), ...this.#known.keys()]))
   }
 
-  /** The table of replicas has changed: brings what calls can reach in line with it. */
-  refresh(): void {
-    const { reconciler } = this.#deps
-    const byServer = Map.groupBy(reconciler.views(), ({ server }) => server)
-    this.#draining.clear()
-    for (const views of byServer.values())
-      for (const { id, epoch, draining } of views) if (draining) this.#draining.add(keyOf({ id, epoch }))
-    for (const server of new Set([...byServer.keys(), ...this.#known.keys()]))
-      this.#sync(server, byServer.get(server) ?? [])
+  /** Replicas of these servers have changed: brings what calls can reach in line with the table. */
+  refresh(servers: Iterable<string>): void {
+    for (const server of servers) this.#sync(server, this.#deps.reconciler.viewsOf(server))
   }
 
   /** A node has said what it runs. */
@@ -154,9 +149,13 @@ export class ClusterFleet implements Fleet {
     this.#known.set(server, known)
     const wanted = new Map(views.map((view) => [keyOf(view), view]))
     let differs = false
-    for (const [key, { remote }] of known) {
+    for (const [key, each] of known) {
       const view = wanted.get(key)
-      if (view && !(remote && this.#isOutdated(view, remote))) continue
+      const { remote } = each
+      if (view && !(remote && this.#isOutdated(view, remote))) {
+        each.view = view
+        continue
+      }
       known.delete(key)
       remote?.close()
       differs = true
@@ -174,7 +173,7 @@ export class ClusterFleet implements Fleet {
     else this.#deps.servers.changed(server)
   }
 
-  /** A pinned replica keeps its epoch when its node's settings change. How its upstreams are shared must be known to both sides. */
+  /** A node's settings may come to be known after what it runs under them. How upstreams are shared must be known to both sides. */
   #isOutdated({ origin, server }: ReplicaView, { spec }: RemoteServer): boolean {
     const now = origin === 'pinned' ? this.#specs.get(server) : undefined
     return now !== undefined && now.isolation !== spec.isolation
@@ -196,36 +195,32 @@ export class ClusterFleet implements Fleet {
   #makeLocal(view: ReplicaView): Known | undefined {
     const running = this.#deps.host.find(view)
     if (!running) return undefined
-    const key = keyOf(view)
-    const handle = new Handle(this.#factsOf(view), {
-      running,
-      release: (holderId) => void running.release(holderId),
-      isAway: () => false,
-      isDraining: () => this.#draining.has(key),
-    })
-    return { handle, remote: undefined }
+    return this.#knownAs(view, { running, remote: undefined })
   }
 
   #makeRemote(view: ReplicaView): Known | undefined {
     // Clients may see the new settings before, or after, a replica is placed with them.
     const spec = this.#deps.reconciler.placedWith(view.id) ?? this.#specs.get(view.server)
     if (!spec) return undefined
-    const key = keyOf(view)
     const remote = new RemoteServer({ ...view, spec }, this.#deps)
     const link = this.#links.get(view.node)
     remote.update(view)
     if (link) remote.linked(link)
-    const handle = new Handle(this.#factsOf(view), {
-      running: remote,
-      release: (holderId) => remote.release(holderId),
-      isAway: () => !remote.isLinked || this.#doubtful.has(view.node),
-      isDraining: () => this.#draining.has(key),
-    })
-    return { handle, remote }
+    return this.#knownAs(view, { running: remote, remote })
   }
 
-  #factsOf({ id, epoch, node, createdAt }: ReplicaView) {
-    return { id, epoch, node, createdAt, weight: this.#deps.weightOf(node) }
+  #knownAs(view: ReplicaView, { running, remote }: Pick<Known, 'remote'> & Pick<Handle, 'running'>): Known {
+    const { id, epoch, node, createdAt } = view
+    const handle = new Handle(
+      { id, epoch, node, createdAt, weight: this.#deps.weightOf(node) },
+      {
+        running,
+        isAway: () => remote !== undefined && (!remote.isLinked || this.#doubtful.has(node)),
+        isDraining: () => known.view.draining,
+      },
+    )
+    const known: Known = { handle, remote, view }
+    return known
   }
 }
 

@@ -43,10 +43,9 @@ export function clusterPort({ coordinator, hub, gate, revision }: ClusterPortDep
       return { desired, replication: spec.replication, managed }
     },
     events(since, limit) {
-      const all = events.since(0, Number.MAX_SAFE_INTEGER)
+      const newer = events.since(since, Number.MAX_SAFE_INTEGER)
       // Whoever follows tells a coordinator that has begun anew by its smaller numbers.
-      const newer = all.filter(({ number }) => number > since)
-      return { events: newer.slice(-limit), last: all.at(-1)?.number ?? 0 }
+      return { events: newer.slice(-limit), last: events.last }
     },
     sessions({ offset, limit }) {
       const routes = coordinator.servers.routes().flatMap(eachSession).sort(byLastUse)

@@ -80,9 +80,8 @@ export class Coordinator {
   readonly #probe: ReturnType<typeof httpProbe>
   readonly #meter = new LoadMeter()
   readonly #ties = new Map<string, Tie>()
-  readonly #pinned = new Map<string, readonly ServerSpec[]>()
-  /** What each of them was read from. */
-  readonly #pinnedTexts = new WeakMap<readonly ServerSpec[], string>()
+  /** By node. `text`: what they were read from. */
+  readonly #pinned = new Map<string, { readonly specs: readonly ServerSpec[]; readonly text: string }>()
   #own: HubSettings | undefined
   #parts: Parts | undefined
   #localChange: Timer | undefined
@@ -296,11 +295,8 @@ export class Coordinator {
       this.#made.fleet.linked(peer.id, tie.upstreams)
     }
     const text = JSON.stringify(wire)
-    const before = this.#pinned.get(peer.id)
-    if (text === (before ? this.#pinnedTexts.get(before) : '[]')) return
-    const specs = wire.map(fromWire)
-    this.#pinned.set(peer.id, specs)
-    this.#pinnedTexts.set(specs, text)
+    if (text === (this.#pinned.get(peer.id)?.text ?? '[]')) return
+    this.#pinned.set(peer.id, { specs: wire.map(fromWire), text })
     this.#options.onPinned()
   }
 
@@ -369,8 +365,10 @@ export class Coordinator {
     this.#localChange ??= this.#deps.clock.after(CHANGE_DELAY_MS, () => {
       this.#localChange = undefined
       const { host, reconciler, fleet } = this.#made
-      reconciler.observe(this.self.id, host.reports())
-      fleet.refresh()
+      const reports = host.reports()
+      reconciler.observe(this.self.id, reports)
+      // What the table had before the host had it can be reached now.
+      fleet.refresh(new Set(reports.map(({ server }) => server)))
     })
   }
 

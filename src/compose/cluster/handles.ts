@@ -10,6 +10,7 @@ type Running = Pick<
   'spec' | 'load' | 'upstream' | 'openUpstream' | 'sessionUpstreams' | 'stderr'
 > & {
   readonly state: ReplicaState
+  release(holderId: string): unknown
 }
 
 export interface HandleFacts {
@@ -22,7 +23,6 @@ export interface HandleFacts {
 
 export interface HandleDeps {
   readonly running: Running
-  release(holderId: string): void
   /** Whether its node cannot be reached just now, or has not been heard of for too long. */
   isAway(): boolean
   /** Whether it is to take nothing new. */
@@ -71,7 +71,7 @@ export class Handle implements ReplicaHandle {
   }
 
   release(holderId: string): void {
-    this.#deps.release(holderId)
+    void this.#deps.running.release(holderId)
   }
 }
 

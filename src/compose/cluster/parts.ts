@@ -52,9 +52,17 @@ export function makeParts(
   nerves: Nerves,
 ): Parts {
   const deps = runningDeps(running)
+  const told: FleetListener = {
+    ...listener,
+    stateChanged(server) {
+      listener.stateChanged(server)
+      // Calls may wait for just this.
+      servers.changed(server)
+    },
+  }
   const host = new ReplicaHost({
     ...deps,
-    events: () => listener,
+    events: () => told,
     onChange: nerves.hostChanged,
     specHash,
   })
@@ -85,7 +93,7 @@ export function makeParts(
     assign: nerves.assign,
     drained: ({ id }) => servers.isIdle(id),
     calls: (server) => servers.callsOf(server),
-    changed: () => fleet.refresh(),
+    changed: (servers) => fleet.refresh(servers),
     news: (news) => void events.add(news),
   })
   const fleet: ClusterFleet = new ClusterFleet({
@@ -93,7 +101,7 @@ export function makeParts(
     host,
     servers,
     reconciler,
-    events: listener,
+    events: told,
     clock,
     log,
     waitMs: deps.waitMs,

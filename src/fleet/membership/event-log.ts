@@ -32,6 +32,11 @@ export class EventLog {
     return event
   }
 
+  /** The newest number that there is; 0 before the first event. */
+  get last(): number {
+    return this.#last
+  }
+
   /** The first `limit` events after that number, oldest first. Those that are not kept any more are left out. */
   since(number: number, limit: number): readonly ClusterEvent[] {
     const events = this.#events.items()
