@@ -1,5 +1,5 @@
-/** A hub whose recording can be switched: a line on stdin is `off`, `calls` (its calls are recorded) or a number (so many records a second come on
- *  top). A line on stdout says what came of it, as soon as nothing of the mode before is left to be written. */
+/** A hub whose recording can be switched: a line on stdin is `off`, `calls` (its calls are recorded) or a number (its calls are recorded, and others
+ *  beside them, so that there are so many records a second in all). A line on stdout says what came of it, as soon as nothing of the mode before is left to be written. */
 
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -94,21 +94,17 @@ function feed(count: number): void {
   }
 }
 
-let owed = 0
-let last = performance.now()
+/** When the mode began, and what had been fed by then. */
+let since = { at: performance.now(), fed }
 setInterval(() => {
-  const now = performance.now()
-  const rate = Number(mode) || 0
-  owed += ((now - last) / 1000) * rate
-  last = now
-  feed(Math.floor(owed))
-  owed -= Math.floor(owed)
+  const wanted = ((performance.now() - since.at) / 1000) * (Number(mode) || 0)
+  feed(Math.max(0, Math.floor(wanted) - (fed - since.fed)))
 }, feedEveryMs)
 
 process.stdout.write(`listening http://127.0.0.1:${hub.port}/mcp/minimal\n`)
 for await (const line of createInterface({ input: process.stdin })) {
   mode = line
-  owed = 0
+  since = { at: performance.now(), fed }
   // A rate goes on; the other modes begin when the rest of the mode before is written.
   if (!Number(mode)) await activity.recorder.flush()
   const { written, dropped, rejected, spooled } = activity.recorder.status()

@@ -1,5 +1,5 @@
-/** `node bench/usage.ts [--quick] [--label words]`: what recording costs. Calls go to one hub while it records nothing, its calls, and its calls
- *  beside 20,000 further records a second, in turn; every record must be in SQLite in the end. */
+/** `node bench/usage.ts [--quick] [--label words]`: what recording costs. Calls go to one hub while it records nothing, its calls, and as many records
+ *  beside them as make 20,000 a second in all, in turn; every record must be in SQLite in the end. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { labelOf, machine } from './machine.ts'
 import { processorMs } from './memory.ts'
 import { Processes, type Running } from './processes.ts'
 import { compare, type Round, type Series, summaryOf } from './rounds.ts'
+import { median } from './statistics.ts'
 import type { UsageCounts } from './usage-hub.ts'
 
 const { values: options } = parseArgs({
@@ -18,10 +19,13 @@ const { values: options } = parseArgs({
 })
 const rate = 20_000
 const modes = ['off', 'calls', String(rate)] as const
-/** Seven rounds of five seconds: 35 s at the full rate for each number of sessions. */
+/** Twelve rounds of four seconds: 48 s at the full rate for each number of sessions. */
 const pace = options.quick
   ? { rounds: 2, durationMs: 1000, warmUpMs: 200 }
-  : { rounds: 7, durationMs: 5000, warmUpMs: 300 }
+  : { rounds: 12, durationMs: 4000, warmUpMs: 300 }
+type UsageRound = Round & { recordsPerSecond: number }
+type UsageSeries = Series & { recordsPerSecond: number }
+
 const sessionCounts = [1, 16]
 const answerMs = 60_000
 
@@ -36,8 +40,8 @@ async function playOne(
   url: string,
   mode: string,
   sessions: number,
-): Promise<Round> {
-  await switchTo(hub, mode)
+): Promise<UsageRound> {
+  const { fed } = await switchTo(hub, mode)
   const before = await processorMs(hub.pid)
   const { warmUpMs, durationMs } = pace
   const workload = { kind: 'echo', size: 0, tool: 'echo' } as const
@@ -45,12 +49,17 @@ async function playOne(
   const spentMs = (await processorMs(hub.pid)) - before
   const share = durationMs / (warmUpMs + durationMs)
   // What is still to be written must not weigh upon the next mode.
-  await switchTo(hub, 'off')
-  return { ...result, processorUsPerCall: (spentMs * share * 1000) / result.calls, helperUsPerCall: 0 }
+  const recorded = (await switchTo(hub, 'off')).fed - fed
+  return {
+    ...result,
+    processorUsPerCall: (spentMs * share * 1000) / result.calls,
+    helperUsPerCall: 0,
+    recordsPerSecond: (recorded * 1000) / (warmUpMs + durationMs),
+  }
 }
 
-async function play(driver: Driver, hub: Running, url: string, sessions: number): Promise<Series[]> {
-  const rounds = new Map<string, Round[]>(modes.map((mode) => [mode, []]))
+async function play(driver: Driver, hub: Running, url: string, sessions: number): Promise<UsageSeries[]> {
+  const rounds = new Map<string, UsageRound[]>(modes.map((mode) => [mode, []]))
   // Round 0 warms up. The order turns around each time, so that no mode is always the one behind another.
   for (let round = 0; round <= pace.rounds; round++) {
     for (const mode of round % 2 === 0 ? modes : modes.toReversed()) {
@@ -64,17 +73,32 @@ async function play(driver: Driver, hub: Running, url: string, sessions: number)
     contestant,
     median: summaryOf(own),
     rounds: own,
+    recordsPerSecond: median(own.map(({ recordsPerSecond }) => recordsPerSecond)),
   }))
 }
 
-const columns = ['sessions', 'recording', 'calls/s', 'p50 ms', 'p99 ms', 'hub µs/call', 'median ratio to off']
-const titles: Record<string, string> = { off: 'off', calls: 'its calls', [rate]: `its calls + ${rate}/s` }
+const columns = [
+  'sessions',
+  'recording',
+  'records/s',
+  'calls/s',
+  'p50 ms',
+  'p99 ms',
+  'hub µs/call',
+  'median ratio to off',
+]
+const titles: Record<string, string> = {
+  off: 'off',
+  calls: 'its calls',
+  [rate]: `its calls and others, ${rate}/s in all`,
+}
 
-function rowOf(series: Series, off: Series): string[] {
+function rowOf(series: UsageSeries, off: UsageSeries): string[] {
   const { callsPerSecond, p50Ms, p99Ms, processorUsPerCall } = series.median
   return [
     String(series.sessions),
     titles[series.contestant] ?? series.contestant,
+    series.recordsPerSecond.toFixed(0),
     callsPerSecond.toFixed(0),
     p50Ms.toFixed(3),
     p99Ms.toFixed(3),
@@ -83,7 +107,7 @@ function rowOf(series: Series, off: Series): string[] {
   ]
 }
 
-function tableOf(all: Series[]): string {
+function tableOf(all: UsageSeries[]): string {
   const rows = all.map((series) => {
     const off = all.find(({ sessions, contestant }) => sessions === series.sessions && contestant === 'off')
     return rowOf(series, off ?? series)
@@ -101,7 +125,7 @@ const program = fileURLToPath(new URL('usage-hub.ts', import.meta.url))
 const hub = processes.start('hub', [program, workplace.directory, settings])
 const url = (await hub.nextLine(answerMs)).replace('listening ', '')
 const driver = new Driver(processes)
-const series: Series[] = []
+const series: UsageSeries[] = []
 for (const sessions of sessionCounts) series.push(...(await play(driver, hub, url, sessions)))
 const counts = await switchTo(hub, 'off')
 

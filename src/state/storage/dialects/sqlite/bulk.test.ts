@@ -4,8 +4,6 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SqliteThread } from './sqlite-thread.ts'
 
-const INSERT = 'insert into t (id, n, flag) values (?, ?, ?) on conflict do nothing'
-
 let folder: string
 let thread: SqliteThread
 beforeEach(async () => {
@@ -23,6 +21,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+function insert(given: readonly (readonly unknown[])[]): Promise<void> {
+  return thread.bulk('t', ['id', 'n', 'flag'], given)
+}
+
 async function rows(): Promise<unknown> {
   const result = await thread.query('select id, n, flag from t order by id', [])
   return 'rows' in result ? result.rows.map(({ id, n, flag }) => [id, n, flag]) : []
@@ -30,11 +32,11 @@ async function rows(): Promise<unknown> {
 
 describe('many rows for one statement', () => {
   test('are written, whatever their values; a key that is there already is left as it is', async () => {
-    await thread.bulk(INSERT, [
+    await insert([
       ['a', 1, true],
       ['b', 2, undefined],
     ])
-    await thread.bulk(INSERT, [
+    await insert([
       ['b', 3, false],
       ['ü\n"', 4, false],
     ])
@@ -45,14 +47,23 @@ describe('many rows for one statement', () => {
     ])
   })
 
+  test('are written in their order, however many they are', async () => {
+    for (const count of [19, 20, 21, 157]) {
+      await thread.query('delete from t', [])
+      const given = Array.from({ length: count }, (_, n) => [`row-${String(n).padStart(3, '0')}`, n, n % 2])
+      await insert(given)
+      expect(await rows()).toEqual(given)
+    }
+  })
+
   test('are there all or not at all; those that came with them do not suffer', async () => {
     const outcomes = await Promise.allSettled([
-      thread.bulk(INSERT, [['a', 1, true]]),
-      thread.bulk(INSERT, [
+      insert([['a', 1, true]]),
+      insert([
         ['b', 2, true],
         ['c', null, true],
       ]),
-      thread.bulk(INSERT, [['d', 4, true]]),
+      insert([['d', 4, true]]),
     ])
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     expect(outcomes[1]).toMatchObject({ reason: { message: expect.stringContaining('NOT NULL') } })
@@ -66,7 +77,7 @@ describe('many rows for one statement', () => {
   test.runIf(process.platform === 'linux')(
     'are written by a thread that lets all others go first',
     async () => {
-      await thread.bulk(INSERT, [['a', 1, true]])
+      await insert([['a', 1, true]])
       const own = getPriority()
       expect((await priorities()).filter((nice) => nice > own)).toHaveLength(1)
     },

@@ -21,10 +21,14 @@ export interface SqliteRequest {
   readonly parameters: readonly SqliteValue[]
 }
 
-/** Many rows for one statement. What waits together is written in one transaction, of which each request is there whole or not at all. */
+/**
+ * Many rows for one table; those whose key is there already are left out. What waits together is written in one transaction, of which each
+ * request is there whole or not at all.
+ */
 export interface SqliteBulk {
   readonly id: number
-  readonly sql: string
+  readonly table: string
+  readonly columns: readonly string[]
   /** JSON text of an array of rows, each an array of values: far cheaper to hand over than the rows themselves. */
   readonly rows: string
 }

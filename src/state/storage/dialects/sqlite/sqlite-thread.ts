@@ -32,10 +32,14 @@ export class SqliteThread {
     return this.#ask((id) => ({ id, sql, parameters: parameters.map(bindable) }))
   }
 
-  /** Runs the statement once for each row, in a transaction. The values are bound as `query` binds them, except that bytes cannot be. */
-  async bulk(sql: string, rows: readonly (readonly unknown[])[]): Promise<void> {
+  /** Adds all rows or none, except those whose key is there already. The values are bound as `query` binds them, except that bytes cannot be. */
+  async bulk(
+    table: string,
+    columns: readonly string[],
+    rows: readonly (readonly unknown[])[],
+  ): Promise<void> {
     const text = JSON.stringify(rows)
-    await this.#ask((id) => ({ id, sql, rows: text }))
+    await this.#ask((id) => ({ id, table, columns, rows: text }))
   }
 
   #ask(request: (id: number) => SqliteRequest | SqliteBulk): Promise<SqliteResult> {

@@ -39,7 +39,8 @@ export async function openSqlite({ path }: SqliteTarget, options: OpenOptions): 
     await db.destroy()
     await bulkThread.close()
   }
-  return { db, can: { ...capabilities(path), bulkInsert: bulkInsert(bulkThread) }, close }
+  const bulkInsert: Capabilities['bulkInsert'] = (table, names, rows) => bulkThread.bulk(table, names, rows)
+  return { db, can: { ...capabilities(path), bulkInsert }, close }
 }
 
 function capabilities(path: string): Capabilities {
@@ -49,16 +50,6 @@ function capabilities(path: string): Capabilities {
     maxParameters: 32_766,
     columns,
     backupTo: (to) => copyDatabase(path, to),
-  }
-}
-
-function bulkInsert(thread: SqliteThread): NonNullable<Capabilities['bulkInsert']> {
-  return (table, names, rows) => {
-    const places = names.map(() => '?').join(', ')
-    return thread.bulk(
-      `insert into ${table} (${names.join(', ')}) values (${places}) on conflict do nothing`,
-      rows,
-    )
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type SqliteRequest,
   type SqliteResponse,
   type SqliteResult,
+  type SqliteValue,
   type WorkerOptions,
 } from './protocol.ts'
 
@@ -36,15 +37,21 @@ class Connection {
     const database = this.#open()
     database.exec('begin immediate')
     try {
-      for (const { sql, rows } of bulks) {
-        const statement = this.#prepare(sql)
-        for (const row of JSON.parse(rows) as unknown[][]) statement.run(...row.map(bindable))
-      }
+      for (const bulk of bulks) this.#insert(bulk)
       database.exec('commit')
     } catch (error) {
       // A full disk has ended the transaction already.
       if (database.isTransaction) database.exec('rollback')
       throw error
+    }
+  }
+
+  #insert({ table, columns, rows }: SqliteBulk): void {
+    const all = JSON.parse(rows) as unknown[][]
+    let start = 0
+    for (const size of [ROWS_AT_ONCE, 1]) {
+      const statement = this.#prepare(insertSql(table, columns, size))
+      for (; start + size <= all.length; start += size) statement.run(...bindables(all, start, start + size))
     }
   }
 
@@ -79,6 +86,21 @@ class Connection {
 /** 32 MiB of pages in memory, and a checkpoint each 16 MiB: measured, half the time of the defaults with four indexes. */
 const FOR_MANY_ROWS = 'pragma cache_size = -32768; pragma wal_autocheckpoint = 4000'
 const STATEMENTS_KEPT = 100
+/** Measured: a fifth less time than one row for each statement; more rows gain nothing. */
+const ROWS_AT_ONCE = 20
+
+/** The values of the rows from `start` up to, not including, `end`. */
+function bindables(rows: readonly (readonly unknown[])[], start: number, end: number): SqliteValue[] {
+  const values: SqliteValue[] = []
+  for (let at = start; at < end; at++) for (const value of rows[at] ?? []) values.push(bindable(value))
+  return values
+}
+
+function insertSql(table: string, columns: readonly string[], rows: number): string {
+  const row = `(${columns.map(() => '?').join(', ')})`
+  const values = Array.from({ length: rows }, () => row).join(', ')
+  return `insert into ${table} (${columns.join(', ')}) values ${values} on conflict do nothing`
+}
 
 /**
  * Lets others have the processor first: nobody waits for many rows, and calls must not. Enough is left to it on a busy machine to
