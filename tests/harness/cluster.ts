@@ -75,17 +75,24 @@ export class Cluster implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { coordinator = {}, workers = 1 } = this.#setup
+    const settings = withoutOwnServers(this.#settle(coordinator))
+    const setups = typeof workers === 'number' ? Array.from({ length: workers }, () => ({})) : workers
+    // Servers come when all workers are there: else a slow start would put all replicas on the first, where they would stay.
+    const isShared = setups.length > 1
     this.#coordinator = await ClusterNode.start({
       name: 'coordinator',
       folder: join(this.folder, 'coordinator'),
-      settings: withoutOwnServers(this.#settle(coordinator)),
+      settings: isShared ? { ...settings, mcpServers: {} } : settings,
       port: this.#port,
       scheme: this.#setup.scheme,
       env: { ...this.#environment('coordinator', 'coordinator-1'), ADMIN_PASSWORD: PASSWORD },
     })
-    const setups = typeof workers === 'number' ? Array.from({ length: workers }, () => ({})) : workers
     await Promise.all(setups.map((setup, n) => this.addWorker({ id: `worker-${n + 1}`, ...setup })))
     this.workers.sort((a, b) => a.name.localeCompare(b.name))
+    if (!isShared) return
+    await this.coordinator.writeSettings(settings)
+    for (const server of Object.keys(settings['mcpServers'] ?? {}))
+      await this.until(`${server} is known`, () => this.api.replication(server))
   }
 
   get url(): string {
