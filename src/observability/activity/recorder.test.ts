@@ -124,11 +124,11 @@ describe('records', () => {
 
   test('are written before their time when many wait, in portions, with a turn for others between them', async () => {
     const { clock, store, call, recorder } = make()
-    call(0, 5_500)
+    call(0, 20_500)
     expect(store.calls).toEqual([])
     await clock.advance(0)
-    expect(store.calls).toEqual(Array.from({ length: 11 }, () => 500))
-    expect(arrived(store)).toEqual(tools(0, 5_500))
+    expect(store.calls).toEqual(Array.from({ length: 41 }, () => 500))
+    expect(arrived(store)).toEqual(tools(0, 20_500))
     expect(recorder.status().queued).toBe(0)
   })
 
