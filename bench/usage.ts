@@ -19,10 +19,10 @@ const { values: options } = parseArgs({
 })
 const rate = 20_000
 const modes = ['off', 'calls', String(rate)] as const
-/** Nine rounds of four seconds: 36 s at the full rate for each number of sessions. */
+/** Sixteen rounds of 2.5 seconds: 40 s at the full rate for each number of sessions. */
 const pace = options.quick
   ? { rounds: 2, durationMs: 1000, warmUpMs: 200 }
-  : { rounds: 9, durationMs: 4000, warmUpMs: 300 }
+  : { rounds: 16, durationMs: 2500, warmUpMs: 300 }
 type UsageRound = Round & { recordsPerSecond: number }
 type UsageSeries = Series & { recordsPerSecond: number }
 
