@@ -1,6 +1,7 @@
 import { HubError } from '../domain/errors.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
+import { TransitMap } from '../kernel/transit-map.ts'
 import {
   encodeAnswer,
   encodeNotification,
@@ -27,8 +28,8 @@ interface Deps {
 export class Connection implements Upstream {
   readonly closed: Promise<HubError>
   readonly #deps: Deps
-  readonly #calls = new Map<number, Call>()
-  readonly #byToken = new Map<number, Call>()
+  readonly #calls = new TransitMap<number, Call>()
+  readonly #byToken = new TransitMap<number, Call>()
   /** Who wants to know when a call that nobody waits for any more has come to its end in the server. */
   readonly #late = new Map<number, () => void>()
   readonly #announceClosed: (reason: HubError) => void

@@ -41,6 +41,8 @@ export interface CallTimes {
 }
 
 export interface PendingCall {
+  /** Unlike that of any other call of its upstream. */
+  readonly id: number
   /** The server's answer, as it came; rejects with a HubError when there is none. */
   readonly answer: Promise<RpcAnswer>
   /** Tells the server that nobody waits any more; `answer` then rejects with `request.cancelled`. */

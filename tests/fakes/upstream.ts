@@ -6,6 +6,8 @@ import { serverHello } from './domain.ts'
 
 /** One request that a fake upstream got: the test decides what becomes of it. */
 export class FakeCall implements PendingCall {
+  static #last = 0
+  readonly id: number
   readonly call: UpstreamCall
   readonly answer: Promise<RpcAnswer>
   /** Reasons of the cancellations so far. */
@@ -17,6 +19,8 @@ export class FakeCall implements PendingCall {
   readonly #settle: PromiseWithResolvers<RpcAnswer>
 
   constructor(call: UpstreamCall) {
+    FakeCall.#last += 1
+    this.id = FakeCall.#last
     this.call = call
     this.#settle = Promise.withResolvers()
     this.answer = this.#settle.promise

@@ -1,3 +1,4 @@
+import { TransitMap } from '../../kernel/transit-map.ts'
 import { FRAME, type FrameCursor, MAX_FRAME_BYTES, violation } from './frames.ts'
 import { MAX_PACKET_BYTES } from './link.ts'
 
@@ -36,7 +37,7 @@ export interface InboxUser {
 export class Inbox {
   readonly #limits: InboxLimits
   readonly #user: InboxUser
-  readonly #streams = new Map<number, Stream>()
+  readonly #streams = new TransitMap<number, Stream>()
   readonly #busyLanes = new Set<number>()
   readonly #waiting: Stream[] = []
   #reserved = 0

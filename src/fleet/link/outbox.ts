@@ -1,4 +1,5 @@
 import { HubError } from '../../domain/errors.ts'
+import { TransitMap } from '../../kernel/transit-map.ts'
 import {
   encodeFrames,
   FRAME,
@@ -59,11 +60,11 @@ export class Outbox {
   readonly #wire: Wire
   readonly #limits: OutboxLimits
   readonly #fail: (reason: HubError) => void
-  readonly #streams = new Map<number, Stream>()
+  readonly #streams = new TransitMap<number, Stream>()
   /** Streams that have credit: the first is next. */
   readonly #round: Stream[] = []
   /** Lanes with a big packet under way, and what waits behind it. */
-  readonly #held = new Map<number, Buffer[]>()
+  readonly #held = new TransitMap<number, Buffer[]>()
   /** Lanes whose big packet waits for the number of streams to fall. */
   readonly #unopened: { readonly lane: number; readonly packet: Buffer }[] = []
   #batch: Frame[] = []

@@ -1,6 +1,7 @@
 import { HubError } from '../../domain/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
+import { TransitMap } from '../../kernel/transit-map.ts'
 import type { RpcAnswer, RpcRequest } from '../../mcp/json-rpc.ts'
 import { NOTIFICATION, type ServerHello } from '../../mcp/methods.ts'
 import { UnreadFailure, UnreadNotification, UnreadRequest, UnreadResult } from '../../mcp/unread.ts'
@@ -36,7 +37,7 @@ export class RemoteUpstream implements Upstream {
   readonly closed: Promise<HubError>
   readonly #deps: Deps
   readonly #number: number
-  readonly #calls = new Map<number, Call>()
+  readonly #calls = new TransitMap<number, Call>()
   /** Who wants to know when a call that nobody waits for any more has come to its end in the server. */
   readonly #late = new Map<number, () => void>()
   readonly #announceClosed: (reason: HubError) => void

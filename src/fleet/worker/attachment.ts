@@ -1,5 +1,6 @@
 import { HubError, toHubError } from '../../domain/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { TransitMap } from '../../kernel/transit-map.ts'
 import {
   isObject,
   type RequestId,
@@ -52,8 +53,9 @@ const MAX_QUESTIONS = 1_000
 /** One coordinator's use of one upstream: its calls, and the questions that the server has put to it. */
 export class Attachment implements Attached {
   readonly #deps: Deps
-  readonly #calls = new Map<number, PendingCall>()
-  readonly #numbers = new Map<PendingCall, number>()
+  readonly #calls = new TransitMap<number, PendingCall>()
+  /** By the calls' own ids. */
+  readonly #numbers = new Map<number, number>()
   readonly #questions = new Set<RequestId>()
   #retired = false
   #over = false
@@ -72,7 +74,7 @@ export class Attachment implements Attached {
   }
 
   numberOf(pending: PendingCall): number | undefined {
-    return this.#numbers.get(pending)
+    return this.#numbers.get(pending.id)
   }
 
   request({ call, method, params, progressToken }: RequestPacket): void {
@@ -83,7 +85,7 @@ export class Attachment implements Attached {
         progressToken === undefined ? asked : this.#withProgress(asked, call),
       )
       this.#calls.set(call, pending)
-      this.#numbers.set(pending, call)
+      this.#numbers.set(pending.id, call)
       pending.answer.then(
         (answer) => this.#answered(call, pending, answer),
         (error: unknown) => this.#failed(call, pending, toHubError(error)),
@@ -151,7 +153,7 @@ export class Attachment implements Attached {
     this.#over = true
     const { served } = this.#deps
     served.detach(this)
-    for (const [call, pending] of [...this.#calls]) {
+    for (const [call, pending] of [...this.#calls.entries()]) {
       this.#forget(call, pending)
       this.#abandon(pending, reason, () => undefined)
     }
@@ -219,7 +221,7 @@ export class Attachment implements Attached {
   /** Returns whether the coordinator still waits for it. */
   #forget(call: number, pending: PendingCall): boolean {
     if (this.#calls.get(call) !== pending) return false
-    this.#numbers.delete(pending)
+    this.#numbers.delete(pending.id)
     this.#calls.delete(call)
     if (this.#retired && !this.#over && this.#calls.size === 0) this.#finish()
     return true

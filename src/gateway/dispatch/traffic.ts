@@ -1,8 +1,10 @@
 import type { Clock } from '../../kernel/clock.ts'
+import { TransitMap } from '../../kernel/transit-map.ts'
 import type { PendingCall, Upstream } from '../../upstream/upstream.ts'
 import type { InFlight } from '../sessions/session.ts'
 
-type Calls = Map<PendingCall, InFlight>
+/** By the calls' ids. */
+type Calls = TransitMap<number, InFlight>
 
 /**
  * How long a call that was cancelled or has timed out still counts as at work in its server, ms, if no late answer tells when
@@ -22,14 +24,17 @@ export class Traffic {
   }
 
   add(upstream: Upstream, pending: PendingCall, call: InFlight): void {
-    const calls = this.#calls.get(upstream)
-    if (calls) calls.set(pending, call)
-    else this.#calls.set(upstream, new Map([[pending, call]]))
+    let calls = this.#calls.get(upstream)
+    if (!calls) {
+      calls = new TransitMap()
+      this.#calls.set(upstream, calls)
+    }
+    calls.set(pending.id, call)
   }
 
   /** The call has come to its end in the server. */
   remove(upstream: Upstream, pending: PendingCall): void {
-    if (this.#calls.get(upstream)?.delete(pending)) this.#changed(upstream)
+    if (this.#calls.get(upstream)?.delete(pending.id)) this.#changed(upstream)
   }
 
   /** Nobody waits any more, but the server may still be at work: what it says next can be because of this call. */
@@ -49,7 +54,7 @@ export class Traffic {
   }
 
   find(upstream: Upstream, pending: PendingCall): InFlight | undefined {
-    return this.#calls.get(upstream)?.get(pending)
+    return this.#calls.get(upstream)?.get(pending.id)
   }
 
   has(upstream: Upstream, call: InFlight): boolean {

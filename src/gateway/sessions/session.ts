@@ -3,6 +3,7 @@ import { HubError } from '../../domain/errors.ts'
 import type { Principal } from '../../domain/principal.ts'
 import { userHolderId } from '../../domain/user-holder.ts'
 import type { Timer } from '../../kernel/clock.ts'
+import { TransitMap } from '../../kernel/transit-map.ts'
 import type { Revision } from '../../mcp/eras.ts'
 import type { RequestId, RpcAnswer } from '../../mcp/json-rpc.ts'
 import type { LoggingLevel } from '../../mcp/methods.ts'
@@ -138,7 +139,7 @@ export class Session {
   /** The node that its calls should go to: see `Holder`. */
   preferredNode: string | undefined
   ended: HubError | undefined
-  #inFlight: Map<RequestId, InFlight> | undefined
+  #inFlight: TransitMap<RequestId, InFlight> | undefined
   #asks: Map<number, OpenAsk> | undefined
   #lastAsk = 0
 
@@ -171,8 +172,8 @@ export class Session {
   }
 
   /** Requests under way, by the client's id. */
-  get inFlight(): Map<RequestId, InFlight> {
-    this.#inFlight ??= new Map()
+  get inFlight(): TransitMap<RequestId, InFlight> {
+    this.#inFlight ??= new TransitMap()
     return this.#inFlight
   }
 
