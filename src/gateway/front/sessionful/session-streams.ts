@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { HubError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../kernel/clock.ts'
+import { TransitMap } from '../../../kernel/transit-map.ts'
 import { primesStreams, type Revision } from '../../../mcp/eras.ts'
 import { encodeEvent, encodePriming } from '../../../mcp/event-stream.ts'
 import { encodeNotification } from '../../../mcp/json-rpc.ts'
@@ -20,7 +21,7 @@ const STANDALONE = 0
 export class SessionStreams implements SessionStream {
   readonly #clock: Clock
   readonly #revision: Revision
-  #streams: Map<number, EventStream> | undefined
+  #streams: TransitMap<number, EventStream> | undefined
   #hints: Set<string> | undefined
   #lastId = STANDALONE
 
@@ -87,7 +88,7 @@ export class SessionStreams implements SessionStream {
 
   trim(now: number): void {
     if (!this.#streams) return
-    for (const [id, stream] of this.#streams) {
+    for (const [id, stream] of this.#streams.entries()) {
       stream.log.dropBefore(now - KEEP.ms)
       if (stream.finished && stream.log.bytes === 0) this.#streams.delete(id)
     }
@@ -100,7 +101,7 @@ export class SessionStreams implements SessionStream {
   }
 
   #make(id: number): EventStream {
-    this.#streams ??= new Map()
+    this.#streams ??= new TransitMap()
     dropFinished(this.#streams)
     const stream = new EventStream(id, this.#clock, this.#revision)
     this.#streams.set(id, stream)
@@ -109,10 +110,10 @@ export class SessionStreams implements SessionStream {
 }
 
 /** Lets go of the oldest streams that have had their answer, until the others are within what a session may keep. */
-function dropFinished(streams: Map<number, EventStream>): void {
+function dropFinished(streams: TransitMap<number, EventStream>): void {
   let kept = 0
   for (const stream of streams.values()) if (stream.finished) kept += stream.log.bytes
-  for (const [id, stream] of streams) {
+  for (const [id, stream] of streams.entries()) {
     if (kept <= KEEP.finishedBytes && streams.size < MAX_STREAMS) return
     if (!stream.finished) continue
     kept -= stream.log.bytes
