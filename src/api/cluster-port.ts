@@ -39,6 +39,8 @@ export interface WantedReplicas {
   readonly replication: Replication
   /** False for a server that only workers' own settings have: its number cannot be changed from here. */
   readonly managed: boolean
+  /** Why there are fewer, as a sentence; undefined while there is room for all. */
+  readonly shortage: string | undefined
 }
 
 export interface ClusterSessions {

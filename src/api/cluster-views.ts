@@ -68,7 +68,7 @@ const STATUS_BY_PHASE: Readonly<Record<ReplicaPhase, 'running' | 'stopped' | 'er
 export function replicasView(cluster: ClusterPort, server: string) {
   const wanted = cluster.wanted(server)
   if (!wanted) return undefined
-  const { replication, desired, managed } = wanted
+  const { replication, desired, managed, shortage } = wanted
   const { affinity, autoscale, strategy, stateLoss } = replication
   const all = cluster.replicas().filter((replica) => replica.server === server)
   return {
@@ -81,6 +81,7 @@ export function replicasView(cluster: ClusterPort, server: string) {
     strategy: strategy ?? null,
     autoscale: autoscale ?? null,
     stateLoss,
+    shortage: shortage ?? null,
     replicas: all.map(replicaView),
   }
 }

@@ -48,7 +48,9 @@ export function standaloneCluster(deps: StandaloneClusterDeps): ClusterPort {
     servers: () => specs().map(({ name }) => name),
     wanted(server) {
       const spec = hub.settings().servers.get(server)
-      return spec?.enabled ? { desired: 1, replication: spec.replication, managed: true } : undefined
+      return spec?.enabled
+        ? { desired: 1, replication: spec.replication, managed: true, shortage: undefined }
+        : undefined
     },
     events: () => ({ events: [], last: 0 }),
     async restart(server) {

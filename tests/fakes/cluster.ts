@@ -85,9 +85,20 @@ export class FakeCluster implements ClusterPort {
     replicaOf('theirs', 'n1', { id: 'theirs@n1', origin: 'pinned', epoch: 0 }),
   ]
   wantedReplicas: Map<string, WantedReplicas> = new Map([
-    ['fetch', { desired: 2, replication: { ...defaultReplication('shared'), replicas: 2 }, managed: true }],
-    ['time', { desired: 1, replication: defaultReplication('session'), managed: true }],
-    ['theirs', { desired: 1, replication: defaultReplication('shared'), managed: false }],
+    [
+      'fetch',
+      {
+        desired: 2,
+        replication: { ...defaultReplication('shared'), replicas: 2 },
+        managed: true,
+        shortage: 'No node can take a replica of "fetch": 1 cordoned.',
+      },
+    ],
+    ['time', { desired: 1, replication: defaultReplication('session'), managed: true, shortage: undefined }],
+    [
+      'theirs',
+      { desired: 1, replication: defaultReplication('shared'), managed: false, shortage: undefined },
+    ],
   ])
   routes: SessionRoute[] = [
     routeOf('fetch'),

@@ -97,6 +97,10 @@ export const replicas = z.object({
   strategy: z.enum(BALANCE_STRATEGIES).nullable().describe("null: the cluster's."),
   autoscale: autoscale.nullable(),
   stateLoss: z.enum(STATE_LOSS_RULES),
+  shortage: z
+    .string()
+    .nullable()
+    .describe('Why there are fewer than there should be: no node takes another.'),
   replicas: replica.array(),
 })
 export const allReplicas = z.object({ servers: replicas.array() })

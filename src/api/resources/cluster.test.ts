@@ -170,6 +170,7 @@ describe('replicas of a server', () => {
     strategy: null,
     autoscale: null,
     stateLoss: 'stateless',
+    shortage: 'No node can take a replica of "fetch": 1 cordoned.',
   }
 
   test('[R52] [R111] are the same at both paths: how many are wanted, how many there are, and which', async () => {
@@ -314,6 +315,7 @@ describe('how many replicas there are', () => {
       desired: 0,
       replication: { ...defaultReplication('shared'), replicas: 0 },
       managed: true,
+      shortage: undefined,
     })
     const { status, body } = await world.ask(put('idle'), { as: 'scaler', body: { replicas: 1 } })
     expect([status, body['message']]).toEqual([403, 'This needs servers:launch.'])

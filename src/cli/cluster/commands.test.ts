@@ -125,9 +125,10 @@ describe('flotilla node', () => {
 describe('flotilla server', () => {
   test('lists servers with their replicas', async () => {
     await using world = await start()
-    const { data } = await world.flotilla('server list')
+    const { data, talk } = await world.flotilla('server list')
     expect(data).toMatch(/^fetch +1\/2 +- +n1, n2$/m)
     expect(data).toMatch(/^theirs +1\/1 \(pinned\) +- +n1$/m)
+    expect(talk).toBe('No node can take a replica of "fetch": 1 cordoned.\n')
   })
 
   test('scales, and stores that in the settings', async () => {
@@ -148,8 +149,9 @@ describe('flotilla server', () => {
 
   test('shows and restarts replicas', async () => {
     await using world = await start()
-    const { data } = await world.flotilla('server replicas fetch')
+    const { data, talk } = await world.flotilla('server replicas fetch')
     expect(data).toMatch(/^fetch-replica-2 +fetch +n2 +running /m)
+    expect(talk).toBe('No node can take a replica of "fetch": 1 cordoned.\n')
     expect((await world.flotilla('server restart fetch')).code).toBe(0)
     expect(world.cluster.done).toEqual(['restart fetch'])
     expect((await world.flotilla('server replicas nope')).code).toBe(1)

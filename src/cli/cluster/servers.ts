@@ -20,6 +20,7 @@ export async function listServers(context: RemoteContext): Promise<void> {
     [...new Set(server.replicas.map(({ nodeId }) => nodeId))].join(', ') || '-',
   ])
   show(context, servers, [heading, ...rows], texts.noServers)
+  for (const server of servers) tellShortage(context, server)
 }
 
 function numberOf({ texts }: RemoteContext, server: Server): string {
@@ -33,6 +34,11 @@ function numberOf({ texts }: RemoteContext, server: Server): string {
 export async function showReplicas(context: RemoteContext, name: string): Promise<void> {
   const server = await context.hub.get(`${REPLICAS}/${segment(name)}`, contract.replicas)
   show(context, server, replicaRows(context, server.replicas), context.texts.noReplicas)
+  tellShortage(context, server)
+}
+
+function tellShortage({ output, json }: RemoteContext, { shortage }: Server): void {
+  if (!json && shortage !== null) output.talk(shortage)
 }
 
 /** `flotilla server scale <name> <n>`. */

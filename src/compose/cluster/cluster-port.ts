@@ -37,10 +37,10 @@ export function clusterPort({ coordinator, hub, gate, revision }: ClusterPortDep
     wanted(server) {
       const spec = specs().get(server)
       if (!spec?.enabled) return undefined
+      const { reconciler } = coordinator
       const managed = coordinator.owns(server)
-      const running = coordinator.reconciler.viewsOf(server).length
-      const desired = managed ? (coordinator.reconciler.desired(server) ?? 0) : running
-      return { desired, replication: spec.replication, managed }
+      const desired = managed ? (reconciler.desired(server) ?? 0) : reconciler.viewsOf(server).length
+      return { desired, replication: spec.replication, managed, shortage: reconciler.shortage(server) }
     },
     events(since, limit) {
       const newer = events.since(since, Number.MAX_SAFE_INTEGER)
