@@ -55,9 +55,11 @@ export async function serve(context: ServeContext): Promise<number> {
   const hub = await Standalone.start({ ...start, allowedHosts, allowedOrigins, cluster }, deps)
   const { output, texts } = context
   const stopped = untilSignal(hub, context)
-  announce(hub, options, output, texts)
-  if (cluster.role === 'coordinator') output.talk(`  ${texts.joinBy(baseUrl(hub, options, environment))}\n`)
-  announceSetup(hub, baseUrl(hub, options, environment), output, texts)
+  const local = localUrl(hub.scheme, start.host, hub.port)
+  const base = environment['FRONTEND_BASE_URL']?.replace(/\/+$/, '') || local
+  announce(hub, local, context)
+  if (cluster.role === 'coordinator') output.talk(`  ${texts.joinBy(base)}\n`)
+  announceSetup(hub, base, output, texts)
   void hub.settled.then(() => announceReady(hub, output, texts))
   return stopped
 }
@@ -82,7 +84,7 @@ async function serveWorker(
   const stopped = untilSignal(worker, context)
   output.talk(`\n  ${texts.worker(name, id)}`)
   output.talk(`  ${registerOnStartup ? texts.workerJoins(coordinators.join(', ')) : texts.workerWaits}`)
-  output.talk(`  ${texts.workerServes(`http://${options.host}:${worker.port}`)}\n`)
+  output.talk(`  ${texts.workerServes(localUrl('http', options.host, worker.port))}\n`)
   return stopped
 }
 
@@ -107,8 +109,8 @@ function untilSignal(
   })
 }
 
-function announce(hub: Standalone, options: HubOptions, output: Output, texts: Texts): void {
-  const url = `${localUrl(hub, options)}/mcp`
+function announce(hub: Standalone, local: string, { options, output, texts }: ServeContext): void {
+  const url = `${local}/mcp`
   if (hub.example) output.talk(texts.exampleInUse(options.settings.value))
   const { guarded } = hub
   const header = guarded ? ' --header "Authorization: Bearer <key>"' : ''
@@ -124,15 +126,10 @@ ${guarded ? `    ${texts.bearer}\n` : ''}`)
   output.talk(texts.starting([...hub.settings.servers.values()].filter((spec) => spec.enabled).length))
 }
 
-/** How somebody on this machine reaches the hub. */
-function localUrl(hub: Standalone, options: HubOptions): string {
-  const host =
-    options.host.value === '0.0.0.0' || options.host.value === '::' ? '127.0.0.1' : options.host.value
-  return `${hub.scheme}://${host.includes(':') ? `[${host}]` : host}:${hub.port}`
-}
-
-function baseUrl(hub: Standalone, options: HubOptions, environment: ServeContext['environment']): string {
-  return environment['FRONTEND_BASE_URL']?.replace(/\/+$/, '') || localUrl(hub, options)
+/** How somebody on this machine reaches the node. */
+function localUrl(scheme: string, host: string, port: number): string {
+  const near = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `${scheme}://${near.includes(':') ? `[${near}]` : near}:${port}`
 }
 
 /** The link is for whoever started the hub: it goes to them alone, and into no log. */
