@@ -18,6 +18,10 @@ export interface Wanted {
 
 /** Loads change while one looks at them: nodes whose scores differ by no more than this count as equally good. */
 const SAME_SCORE = 5
+/** What another copy on the node counts. */
+const COPY_COST = 20
+/** A node must be so much better that a replica is moved to it. Loads that change do not send it back and forth. */
+const WORTH_A_MOVE = 10
 /** What a replica that has not started yet will cost, in percent of a processor: the last heartbeat could not know of it. */
 const STARTING_CPU_PERCENT = 2
 
@@ -31,7 +35,7 @@ export interface ScoreParts {
 
 /** How well a node suits a replica: 100 − 20 × copies − 0.5 × cpu% − 0.5 × memory% + 30 if preferred. Higher is better. */
 export function scoreOf({ copies, cpuPercent, memoryPercent, preferred }: ScoreParts): number {
-  return 100 - 20 * copies - 0.5 * cpuPercent - 0.5 * memoryPercent + (preferred ? 30 : 0)
+  return 100 - COPY_COST * copies - 0.5 * cpuPercent - 0.5 * memoryPercent + (preferred ? 30 : 0)
 }
 
 interface Seat {
@@ -105,6 +109,13 @@ export class Board {
   hasFresh(wanted: Wanted): boolean {
     const { workers, coordinators } = this.#candidates(wanted)
     return [...workers, ...coordinators].some((seat) => hasRoom(seat) && !wanted.avoid.includes(seat.node.id))
+  }
+
+  /** Whether a replica of the server in focus would be better off on a node that has none. */
+  hasBetter(wanted: Wanted, id: string): boolean {
+    const seat = this.#choose(wanted)
+    if (!seat || seat.copies > 0 || wanted.avoid.includes(seat.node.id)) return false
+    return score(seat, wanted) > this.worth(wanted, id) + COPY_COST + WORTH_A_MOVE
   }
 
   /** Whether its affinity lets the server be on the node. */

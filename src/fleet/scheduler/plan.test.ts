@@ -91,6 +91,51 @@ describe('the number of replicas', () => {
   })
 })
 
+describe('replicas that share a node', () => {
+  const crowd = (parts?: Parameters<typeof goal>[2]) => {
+    const world = new PlanWorld([planNode('a')], [goal('fetch', 2, parts)])
+    world.converge()
+    expect(nodesOf(world)).toEqual(['a', 'a'])
+    return world
+  }
+
+  test('are spread when another node joins: the newest moves, and ends only when its successor runs', () => {
+    const world = crowd()
+    world.nodes.push(planNode('b'))
+    expect(world.plan()).toMatchObject({ create: [{ node: 'b', reason: 'moved' }], drain: [], remove: [] })
+    expect(world.plan()).toMatchObject({ create: [], drain: [], remove: [] })
+    world.work()
+    expect(world.plan().drain).toMatchObject([{ id: 'fetch-replica-2' }])
+    world.converge()
+    expect(nodesOf(world)).toEqual(['a', 'b'])
+    world.nodes.push(planNode('c'))
+    expect(world.plan()).toMatchObject({ create: [], drain: [], remove: [] })
+  })
+
+  test('move one at a time', () => {
+    const world = new PlanWorld([planNode('a')], [goal('fetch', 4)])
+    world.converge()
+    world.nodes.push(planNode('b'), planNode('c'))
+    expect(world.plan().create).toHaveLength(1)
+    world.converge()
+    expect(nodesOf(world)).toEqual(['a', 'a', 'b', 'c'])
+  })
+
+  test('stay where sessions would notice, where the other node is busy, not preferred or has no room', () => {
+    const joins = (world: PlanWorld, parts: Parameters<typeof planNode>[1] = {}) => {
+      world.nodes.push(planNode('b', parts))
+      return world.plan().create
+    }
+    expect(joins(crowd({ replication: { stateLoss: 'resumable' } }))).toEqual([])
+    expect(joins(crowd(), { load: { cpuPercent: 40, memoryPercent: 0, activeCalls: 0 } })).toEqual([])
+    expect(joins(crowd(), { maxServers: 0 })).toEqual([])
+    expect(joins(crowd(), { cordoned: true })).toEqual([])
+    expect(joins(crowd({ avoid: ['b'] }))).toEqual([])
+    const affinity = { nodeIds: ['a'], excludeNodeIds: [], labels: {} }
+    expect(joins(crowd({ replication: { affinity } }))).toEqual([])
+  })
+})
+
 describe('a node that is gone', () => {
   test('[R133] [R134] has its replicas placed elsewhere at once, under their ids', () => {
     const world = new PlanWorld(threeNodes(), [goal('fetch', 2)])
@@ -416,7 +461,7 @@ describe('whatever happens', () => {
     )
   })
 
-  test('a node that joins moves nothing', () => {
+  test('a node that joins moves nothing that has a node of its own', () => {
     const world = someWorld()
     world.converge()
     world.nodes.push(planNode('e'))

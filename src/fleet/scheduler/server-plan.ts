@@ -53,6 +53,7 @@ class ServerPlan {
   make(): void {
     this.#leaveCrashing()
     this.#board.focus([...this.#keep, ...this.#leaving, ...this.#outdated].map(({ node }) => node))
+    this.#spread()
     this.#dropSurplus()
     this.#fill()
     this.#retire()
@@ -104,6 +105,41 @@ class ServerPlan {
       this.#keep = this.#keep.filter((other) => other !== replica)
       this.#result.remove.push({ id: replica.id, reason: 'crashing' })
     }
+  }
+
+  /**
+   * Replicas that share a node end with it: one of them moves to a node that has none. Only where sessions may move unnoticed, one at a
+   * time, and while nothing else is to be done.
+   */
+  #spread(): void {
+    if (this.#goal.spec.replication.stateLoss !== 'stateless') return
+    if (this.#leaving.length + this.#outdated.length + this.#draining.length + this.#lost.length > 0) return
+    const crowded = this.#mostCrowded()
+    if (!crowded || !(this.#maySpread(crowded.node) || this.#isSpreading())) return
+    this.#keep = this.#keep.filter((replica) => replica !== crowded)
+    this.#leaving.push(crowded)
+  }
+
+  #maySpread(node: string): boolean {
+    const isSettled = this.#keep.length === this.#goal.desired && this.#keep.every((r) => this.#isReady(r))
+    return isSettled && this.#board.hasBetter(this.#wanted, node)
+  }
+
+  /** A successor is on its way, alone on its node: without this it would be one too many, and go first. */
+  #isSpreading(): boolean {
+    const [coming, ...others] = this.#keep.filter((replica) => !this.#isReady(replica))
+    if (!coming || others.length > 0 || this.#keep.length !== this.#goal.desired + 1) return false
+    return this.#keep.filter(({ node }) => node === coming.node).length === 1
+  }
+
+  /** Of the managed replicas that share a node with others the newest, where there are most. */
+  #mostCrowded(): PlanReplica | undefined {
+    const copies = Map.groupBy(this.#keep, ({ node }) => node)
+    const sharing = this.#keep.filter(
+      ({ node, origin }) => origin === 'managed' && (copies.get(node)?.length ?? 0) > 1,
+    )
+    const rank = ({ node, createdAt }: PlanReplica) => [copies.get(node)?.length ?? 0, createdAt]
+    return sharing.sort((a, b) => compare(rank(b), rank(a)))[0]
   }
 
   /** What does not serve goes first; what does serve stays until enough others do. */
