@@ -137,7 +137,6 @@ export type ClusterEventKind =
   | 'moved'
   | 'stopped'
   | 'scaled'
-  | 'fenced'
   | 'ejected'
 
 /** Something that happened in the cluster, for people. */

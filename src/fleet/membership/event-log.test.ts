@@ -27,14 +27,4 @@ describe('the event log', () => {
     expect(log.since(0, 2_000)).toHaveLength(KEPT_EVENTS)
     expect(log.since(1_004, 2_000).map(({ number }) => number)).toEqual([1_005])
   })
-
-  test('tells listeners of each event until they hear no more', () => {
-    const log = filled(1)
-    const heard: number[] = []
-    const stop = log.listen(({ number }) => heard.push(number))
-    log.add({ kind: 'moved', text: 'a', node: 'w1' })
-    stop()
-    log.add({ kind: 'moved', text: 'b' })
-    expect(heard).toEqual([2])
-  })
 })

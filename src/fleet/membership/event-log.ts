@@ -9,7 +9,6 @@ export const KEPT_EVENTS = 1_000
 export class EventLog {
   readonly #clock: Clock
   readonly #events = new Ring<ClusterEvent>(KEPT_EVENTS)
-  readonly #listeners = new Set<(event: ClusterEvent) => void>()
   #last = 0
 
   constructor(clock: Clock) {
@@ -28,7 +27,6 @@ export class EventLog {
       text: news.text,
     }
     this.#events.push(event)
-    for (const listener of this.#listeners) listener(event)
     return event
   }
 
@@ -43,11 +41,5 @@ export class EventLog {
     const oldest = this.#last - events.length + 1
     const from = Math.max(0, number + 1 - oldest)
     return events.slice(from, from + Math.max(0, limit))
-  }
-
-  /** Tells of each event from now on; call the result to hear no more. */
-  listen(listener: (event: ClusterEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
   }
 }

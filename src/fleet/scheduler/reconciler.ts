@@ -145,10 +145,6 @@ export class Reconciler {
     return this.#table.of(server).map(viewOf)
   }
 
-  viewsOn(node: string): readonly ReplicaView[] {
-    return this.#table.on(node).map(viewOf)
-  }
-
   replicasOn(node: string): number {
     return this.#table.countOn(node)
   }

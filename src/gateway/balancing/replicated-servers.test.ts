@@ -406,7 +406,7 @@ describe('a call when no replica takes any', () => {
     const replica = new FakeReplica('a-replica-1')
     made.servers.put(made.spec, [replica])
     expect(await call).toBe(replica.shared)
-    expect(made.servers.sessionsOn('a-replica-1')).toEqual(['session-0'])
+    expect(made.servers.routes()).toMatchObject([{ sessionId: 'session-0', replicaId: 'a-replica-1' }])
   })
 
   test('goes on when one that was starting or away is open, told or not', async () => {
@@ -517,7 +517,7 @@ describe('bonds', () => {
       lastActivity: createdAt + 1_000,
     }
     expect([made.servers.routes(), made.servers.route(session.id)]).toEqual([[route], [route]])
-    expect([made.servers.route('nobody'), made.servers.sessionsOn(mine.id)]).toEqual([[], [session.id]])
+    expect(made.servers.route('nobody')).toEqual([])
     expect([made.servers.unbind(session.id), made.servers.unbind(session.id)]).toEqual([true, false])
     expect(made.servers.routes()).toEqual([])
   })

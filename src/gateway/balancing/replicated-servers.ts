@@ -99,7 +99,9 @@ export class ReplicatedServers implements Servers {
 
   /** Every bond that there is. */
   routes(): SessionRoute[] {
-    return this.#routes(() => true)
+    return [...this.#sets].flatMap(([server, set]) =>
+      [...set.bindings].map((binding) => toRoute(server, binding, this.#deps.clock)),
+    )
   }
 
   /** Where a session's calls go, by server. */
@@ -115,11 +117,6 @@ export class ReplicatedServers implements Servers {
     let had = false
     for (const set of this.#sets.values()) if (set.unbind(sessionId)) had = true
     return had
-  }
-
-  /** Ids of the sessions that are bound to a replica. */
-  sessionsOn(replicaId: string): string[] {
-    return this.#routes((member) => member.id === replicaId).map(({ sessionId }) => sessionId)
   }
 
   /** Whether a replica may end without anybody noticing: no call is in flight, and no session needs just this one. */
@@ -151,14 +148,6 @@ export class ReplicatedServers implements Servers {
     for (const { members } of this.#sets.values())
       if (members.some((member) => member.node === node)) return true
     return false
-  }
-
-  #routes(of: (member: Member) => boolean): SessionRoute[] {
-    const routes: SessionRoute[] = []
-    for (const [server, set] of this.#sets)
-      for (const binding of set.bindings)
-        if (of(binding.member)) routes.push(toRoute(server, binding, this.#deps.clock))
-    return routes
   }
 
   #open(set: ReplicaSet, choice: Choice, holder: Holder | undefined): Upstream | Promise<Upstream> {
