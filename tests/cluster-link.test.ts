@@ -51,6 +51,17 @@ async function start(): Promise<World> {
   }
 }
 
+async function loads(cluster: Cluster) {
+  const shared = await LoadGenerator.start({ url: cluster.endpoint('c'), tool: 'next', sessions: 16 })
+  const own = await LoadGenerator.start({
+    url: cluster.endpoint('own'),
+    tool: 'next',
+    sessions: 8,
+    pauseMs: 50,
+  })
+  return { shared, own }
+}
+
 /** Calls by sessions that each call once; resolves when all calls have reached a server. */
 async function inFlight({ cluster }: World, tool: string, ms: number) {
   const history: CallRecord[] = []
@@ -103,13 +114,7 @@ describe('a link that is cut for less than the heartbeat timeout', () => {
   test('costs no session and no process; stateless sessions go on at once with the other replica', async () => {
     await using world = await start()
     const { cluster, proxy, pid } = world
-    const shared = await LoadGenerator.start({ url: cluster.endpoint('c'), tool: 'next', sessions: 16 })
-    const own = await LoadGenerator.start({
-      url: cluster.endpoint('own'),
-      tool: 'next',
-      sessions: 8,
-      pauseMs: 50,
-    })
+    const { shared, own } = await loads(cluster)
     const cutAt = moment()
     proxy.cut()
     await passed(CUT_MS)
@@ -157,13 +162,7 @@ describe('a link that is open and carries nothing', () => {
   test('is noticed by both sides, and made anew before the lease is over: sessions keep their processes', async () => {
     await using world = await start()
     const { cluster, proxy, pid } = world
-    const shared = await LoadGenerator.start({ url: cluster.endpoint('c'), tool: 'next', sessions: 16 })
-    const own = await LoadGenerator.start({
-      url: cluster.endpoint('own'),
-      tool: 'next',
-      sessions: 8,
-      pauseMs: 50,
-    })
+    const { shared, own } = await loads(cluster)
     const deadAt = moment()
     proxy.swallow()
     await cluster.until(

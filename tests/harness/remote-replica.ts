@@ -5,8 +5,6 @@ import { RemoteServer } from '../../src/fleet/link/remote-server.ts'
 import { RemoteUpstreams } from '../../src/fleet/link/remote-upstreams.ts'
 import { type Holder, LocalServer } from '../../src/fleet/worker/local-server.ts'
 import { UpstreamService } from '../../src/fleet/worker/upstream-service.ts'
-import { DEFAULT_BACKOFF } from '../../src/kernel/backoff.ts'
-import { Semaphore } from '../../src/kernel/semaphore.ts'
 import { parseMessage, type RpcNotification, type RpcRequest } from '../../src/mcp/json-rpc.ts'
 import { Connection } from '../../src/upstream/connection.ts'
 import type {
@@ -19,9 +17,9 @@ import type {
 import { FakeChannel } from '../fakes/channel.ts'
 import { serverHello, serverSpec } from '../fakes/domain.ts'
 import { type FakeLink, linkPair } from '../fakes/links.ts'
-import { fixedRandom } from '../fakes/random.ts'
 import { FakeClock, settle as settleOnce } from './fake-clock.ts'
 import { recordingLogger } from './recording-logger.ts'
+import { IDLE_LISTENER, runningParts } from './running.ts'
 
 export const WAIT_MS = 5_000
 export const GRACE_MS = 30_000
@@ -110,19 +108,8 @@ export class PlayedWorker {
       new LocalServer(serverSpec('time', parts), {
         factory,
         identity: clientIdentity('worker'),
-        events: {
-          inbound: (server, holder) => this.service.inbound(server, holder),
-          up: () => undefined,
-          down: () => undefined,
-          ownUp: () => undefined,
-          stateChanged: () => undefined,
-        },
-        startGate: new Semaphore(8),
-        ownStartGate: new Semaphore(8),
-        backoff: DEFAULT_BACKOFF,
-        clock,
-        random: fixedRandom(0),
-        log,
+        events: { ...IDLE_LISTENER, inbound: (server, holder) => this.service.inbound(server, holder) },
+        ...runningParts(clock, log),
         waitMs: WAIT_MS,
         drainMs: 10_000,
       })

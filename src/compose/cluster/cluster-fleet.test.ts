@@ -8,6 +8,7 @@ import { makeSession } from '../../../tests/fakes/sessions.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { clientIdentity } from '../../../tests/harness/remote-replica.ts'
+import { IDLE_LISTENER, runningParts } from '../../../tests/harness/running.ts'
 import type { Assignment, ReplicaReport } from '../../domain/cluster.ts'
 import { STANDALONE } from '../../domain/cluster-settings.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
@@ -19,17 +20,7 @@ import { DEFAULT_RECONCILER_TIMINGS } from '../../fleet/scheduler/reconciler-dep
 import { specHash } from '../../fleet/scheduler/spec-hash.ts'
 import { ReplicaHost } from '../../fleet/worker/replica-host.ts'
 import { ReplicatedServers } from '../../gateway/balancing/replicated-servers.ts'
-import { DEFAULT_BACKOFF } from '../../kernel/backoff.ts'
-import { Semaphore } from '../../kernel/semaphore.ts'
 import { ClusterFleet } from './cluster-fleet.ts'
-
-const events = {
-  inbound: () => ({ opened: () => undefined, request: () => undefined, notification: () => undefined }),
-  up: () => undefined,
-  down: () => undefined,
-  ownUp: () => undefined,
-  stateChanged: () => undefined,
-}
 
 let ends: (() => void)[] = []
 afterEach(() => {
@@ -45,15 +36,10 @@ function open() {
   const host = new ReplicaHost({
     factory: () => new FakeFactory(),
     identity: clientIdentity('hub'),
-    events: () => events,
+    events: () => IDLE_LISTENER,
     onChange: () => undefined,
     specHash,
-    startGate: new Semaphore(8),
-    ownStartGate: new Semaphore(8),
-    backoff: DEFAULT_BACKOFF,
-    clock,
-    random,
-    log,
+    ...runningParts(clock, log),
     waitMs: 1_000,
     drainMs: 1_000,
   })
@@ -88,7 +74,7 @@ function open() {
     host,
     servers,
     reconciler,
-    events,
+    events: IDLE_LISTENER,
     clock,
     log,
     waitMs: 1_000,

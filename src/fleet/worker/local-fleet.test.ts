@@ -1,13 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { overrides, serverSpec } from '../../../tests/fakes/domain.ts'
 import { FakeFactory } from '../../../tests/fakes/factory.ts'
-import { fixedRandom } from '../../../tests/fakes/random.ts'
 import { FakeClock, settle } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
+import { IDLE_LISTENER, runningParts } from '../../../tests/harness/running.ts'
 import { defaultReplication } from '../../domain/replication.ts'
 import type { ServerSpec } from '../../domain/server-spec.ts'
-import { DEFAULT_BACKOFF } from '../../kernel/backoff.ts'
-import { Semaphore } from '../../kernel/semaphore.ts'
 import { LocalFleet, sameProcess } from './local-fleet.ts'
 
 const IDENTITY = {
@@ -15,7 +13,6 @@ const IDENTITY = {
   clientInfo: { name: 'hub', version: '1' },
   capabilities: {},
 }
-const NOBODY = { opened: () => undefined, request: () => undefined, notification: () => undefined }
 
 function make() {
   const clock = new FakeClock()
@@ -29,19 +26,8 @@ function make() {
       return factory
     },
     identity: IDENTITY,
-    events: {
-      inbound: () => NOBODY,
-      up: () => undefined,
-      down: () => undefined,
-      ownUp: () => undefined,
-      stateChanged: () => undefined,
-    },
-    startGate: new Semaphore(8),
-    ownStartGate: new Semaphore(8),
-    backoff: DEFAULT_BACKOFF,
-    clock,
-    random: fixedRandom(0),
-    log: recordingLogger().logger,
+    events: IDLE_LISTENER,
+    ...runningParts(clock, recordingLogger().logger),
     waitMs: 5_000,
     drainMs: 10_000,
   })

@@ -2,13 +2,11 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { serverSpec } from '../../../tests/fakes/domain.ts'
 import { FakeFactory } from '../../../tests/fakes/factory.ts'
 import { type FakeLink, linkPair } from '../../../tests/fakes/links.ts'
-import { fixedRandom } from '../../../tests/fakes/random.ts'
 import { FakeClock } from '../../../tests/harness/fake-clock.ts'
 import { recordingLogger } from '../../../tests/harness/recording-logger.ts'
 import { clientIdentity } from '../../../tests/harness/remote-replica.ts'
+import { IDLE_LISTENER, runningParts } from '../../../tests/harness/running.ts'
 import { HubError } from '../../domain/errors.ts'
-import { DEFAULT_BACKOFF } from '../../kernel/backoff.ts'
-import { Semaphore } from '../../kernel/semaphore.ts'
 import { encodeControl, readToCoordinator, type ToCoordinator } from '../link/control.ts'
 import { CONTROL_LANE } from '../link/link.ts'
 import { toWire } from '../link/spec-wire.ts'
@@ -36,19 +34,8 @@ class World {
     this.host = new ReplicaHost({
       factory: () => factory,
       identity: clientIdentity('worker'),
-      events: () => ({
-        inbound: () => ({ opened: () => undefined, request: () => undefined, notification: () => undefined }),
-        up: () => undefined,
-        down: () => undefined,
-        ownUp: () => undefined,
-        stateChanged: () => undefined,
-      }),
-      startGate: new Semaphore(8),
-      ownStartGate: new Semaphore(8),
-      backoff: DEFAULT_BACKOFF,
-      clock,
-      random: fixedRandom(0),
-      log,
+      events: () => IDLE_LISTENER,
+      ...runningParts(clock, log),
       waitMs: 1_000,
       drainMs: 1_000,
       onChange: () => this.node.changed(),

@@ -47,7 +47,7 @@ class Connection {
   }
 
   #insert({ table, columns, rows }: SqliteBulk): void {
-    const all = JSON.parse(rows) as unknown[][]
+    const all: unknown[][] = JSON.parse(rows)
     let start = 0
     for (const size of [ROWS_AT_ONCE, 1]) {
       const statement = this.#prepare(insertSql(table, columns, size))
