@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import bcrypt from 'bcryptjs'
 import { describe, expect, test } from 'vitest'
 import { connectSse, connectV1, textOf } from './harness/clients.ts'
 import { startHub } from './harness/hub.ts'
@@ -173,6 +174,22 @@ describe('bearer keys', () => {
     await hub.writeSettings(withKey)
     await until('the key guards again', async () => (await status()) === 401)
     expect(errors()).toHaveLength(4)
+  })
+
+  test('an open hub keeps private servers to itself once somebody is a user and no admin', async () => {
+    const mcpServers = { shown: fixture('minimal'), hidden: { ...fixture('minimal'), owner: 'ann' } }
+    const password = await bcrypt.hash('long enough words', 4)
+    const user = (username: string, isAdmin: boolean) => ({ username, password, isAdmin })
+    await using hub = await startHub({ mcpServers, users: [user('ann', true)] })
+    const status = async (server: string) =>
+      (await raw(`${hub.url}/mcp/${server}`, { headers: MCP_HEADERS, body: initialize })).status
+    expect([await status('shown'), await status('hidden')]).toEqual([200, 200])
+    const session = await openSession(`${hub.url}/mcp/hidden`, '2025-11-25')
+
+    await hub.writeSettings({ mcpServers, users: [user('ann', true), user('bob', false)] })
+    await until('the private server is hidden', async () => (await status('hidden')) === 404)
+    expect(await status('shown')).toBe(200)
+    expect((await raw(`${hub.url}/mcp/hidden`, { headers: session, body: rpc(1, 'ping') })).status).toBe(404)
   })
 
   test('two keys with one name do not share their sessions', async () => {

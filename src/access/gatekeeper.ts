@@ -44,7 +44,7 @@ export class Gatekeeper {
     }
     const principal = keyring.authenticate(bearer)
     const { keyId, username, viewer } = principal
-    return { kind: principal === ANONYMOUS ? 'open' : 'key', keyId, username, viewer, principal }
+    return { kind: principal.id === ANONYMOUS.id ? 'open' : 'key', keyId, username, viewer, principal }
   }
 
   /** @throws HubError `access.denied` */

@@ -104,6 +104,17 @@ describe('an open hub', () => {
     expect(ring.authenticate('Bearer whatever')).toBe(ANONYMOUS)
   })
 
+  test('shows private servers as long as all users are admins, who see everything anyway', () => {
+    const { ring } = make([], { open: true, stored: true })
+    ring.load([], [user('ann', { role: 'admin' })])
+    const before = ring.authenticate(undefined)
+    expect(before).toBe(ANONYMOUS)
+    ring.load([], [user('ann', { role: 'admin' }), user('bob', { status: 'disabled' })])
+    expect(ring.authenticate(undefined)).toMatchObject({ id: 'anonymous', viewer: '' })
+    expect(ring.knows(before), 'a session from before sees no more than a new one').toBe(false)
+    expect(ring.knows(ring.authenticate(undefined))).toBe(true)
+  })
+
   test('is open no longer once there is a key, wherever it is kept', () => {
     expect(make([keySpec('one', 'token-of-one')], { open: true }).ring.open).toBe(false)
     const { ring } = make([], { open: true, stored: true })

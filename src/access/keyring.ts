@@ -1,13 +1,13 @@
 import type { KeyRecord, RecordOrigin, UserRecord } from '../domain/accounts.ts'
 import { HubError } from '../domain/errors.ts'
 import { type KeyGrant, sameScope } from '../domain/key-scope.ts'
-import { ANONYMOUS, type Principal } from '../domain/principal.ts'
+import { ANONYMOUS, type Principal, STRANGER } from '../domain/principal.ts'
 import type { KeySpec } from '../domain/server-spec.ts'
 import { hashOfDeclared, hashToken } from '../domain/tokens.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { KeyLimits } from './key-limits.ts'
 
-/** What the ring must know of the owner of a key. */
+/** What the ring must know of a user. */
 export type Owner = Pick<UserRecord, 'username' | 'role' | 'status'>
 
 export interface KeyringOptions {
@@ -44,6 +44,8 @@ export class Keyring {
   #stored: readonly KeyRecord[] = []
   #owners: ReadonlyMap<string, Owner> = new Map()
   #loaded: boolean
+  /** Who comes without a key. */
+  #nobody: Principal
   #bearerAuth = true
   /** Whether there has been any key since the start: who removes the last one does not mean to let everybody in. */
   #guarded = false
@@ -51,6 +53,7 @@ export class Keyring {
   constructor(options: KeyringOptions) {
     this.#options = options
     this.#loaded = !options.stored
+    this.#nobody = this.#loaded ? ANONYMOUS : STRANGER
   }
 
   /**
@@ -63,11 +66,13 @@ export class Keyring {
     this.#rebuild()
   }
 
-  /** Takes over the keys of the store, and the users to whom keys belong. */
+  /** Takes over the keys of the store, and all users: to some of them keys belong. */
   load(keys: readonly KeyRecord[], owners: Iterable<Owner>): void {
     this.#stored = keys
     this.#owners = new Map([...owners].map((owner) => [owner.username, owner] as const))
     this.#loaded = true
+    // Where others have servers too, private ones are not for whoever can reach the hub.
+    this.#nobody = [...this.#owners.values()].every(({ role }) => role === 'admin') ? ANONYMOUS : STRANGER
     this.#rebuild()
   }
 
@@ -91,7 +96,7 @@ export class Keyring {
    * @throws HubError `access.unauthenticated`, `access.rate-limited`, `storage.unavailable`
    */
   authenticate(credential: string | undefined): Principal {
-    if (this.open) return ANONYMOUS
+    if (this.open) return this.#nobody
     const token = credential?.replace(/^Bearer +/i, '').trim()
     if (!token && this.#options.openWithoutKeys && !this.#loaded) throw this.#unknown()
     if (!token)
@@ -114,7 +119,7 @@ export class Keyring {
 
   /** Whether a principal that was let in before would be so now, with the same rights. */
   knows(principal: Principal): boolean {
-    if (this.open) return true
+    if (this.open) return principal.id === this.#nobody.id && principal.viewer === this.#nobody.viewer
     const entry = this.#byPrincipal.get(principal.id)
     if (!entry || hasExpired(entry.key, this.#options.clock.now())) return false
     const known = entry.principal

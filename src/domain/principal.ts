@@ -31,6 +31,7 @@ export interface RequestLimits {
   leave(): void
 }
 
+/** Nobody, where whoever can reach the hub is its operator. */
 export const ANONYMOUS: Principal = {
   id: 'anonymous',
   scope: FULL_SCOPE,
@@ -41,3 +42,6 @@ export const ANONYMOUS: Principal = {
   grants: [],
   limits: undefined,
 }
+
+/** Nobody, where other people have servers too: sees what is for everybody. `''` is nobody's username. */
+export const STRANGER: Principal = { ...ANONYMOUS, viewer: '' }
