@@ -101,7 +101,7 @@ describe('a coordinator that is killed and started again', () => {
       cluster.addWorker({ id: 'worker-2' }),
     ])
     await cluster.edit((journals) => ({ mcpServers: { c: counter(journals, { replicas: 2 }) } }))
-    await cluster.untilRunning('c', 2)
+    await cluster.untilSpread('c', 2)
     const before = await counters(cluster)
     proxy.cut()
     await cluster.coordinator.restart()

@@ -22,7 +22,7 @@ describe('SIGKILL of a worker under the load of 32 sessions', () => {
       coordinator: (journals) => ({ mcpServers: { c: counter(journals, { replicas: 3 }) } }),
       workers: 3,
     })
-    await cluster.untilRunning('c', 3)
+    await cluster.untilSpread('c', 3)
     const load = await LoadGenerator.start({ url: cluster.endpoint('c'), tool: 'next', sessions: 32 })
     const victim = cluster.worker('worker-2')
     const pid = victim.pid
@@ -63,7 +63,7 @@ describe('SIGKILL of a worker under the load of 32 sessions', () => {
       coordinator: (journals) => ({ mcpServers: { c: counter(journals, { replicas: 2 }) } }),
       workers: 2,
     })
-    await cluster.untilRunning('c', 2)
+    await cluster.untilSpread('c', 2)
     const load = await LoadGenerator.start({
       url: cluster.endpoint('c'),
       tool: 'slow_read',

@@ -142,8 +142,7 @@ test('a worker that lies ends neither the coordinator nor a call of a server tha
     if (random() < 0.5) await new Promise((resolve) => setTimeout(resolve, random() * 10))
   }
   link?.close(new HubError('link.lost', 'It is over.'))
-  const states = (await cluster.api.nodes()).filter(({ id }) => id.startsWith('worker'))
-  expect(states.map(({ status }) => status)).toEqual(['online', 'online'])
+  for (const worker of cluster.workers) await cluster.untilOnline(worker)
   expect(await cluster.api.replicas('c')).toHaveLength(2)
   const verdict = checkHistory(await load.stop(), await cluster.executed(), { moves: 'never' })
   expect(verdict.violations).toEqual([])

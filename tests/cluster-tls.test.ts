@@ -64,11 +64,7 @@ async function expectRefusals(cluster: Cluster, rogues: readonly Rogue[]): Promi
     await cluster.until(`${id} says "${why}"`, () => lines().length > 0)
     expect(JSON.parse(lines()[0] ?? '{}')).toMatchObject({ cure: expect.stringContaining(cure) })
   }
-  const workers = (await cluster.api.nodes()).filter(({ role }) => role === 'worker')
-  expect(workers.map(({ id, status }) => `${id} ${status}`).sort()).toEqual([
-    'worker-1 online',
-    'worker-2 online',
-  ])
+  await cluster.untilOnlyOnline('worker-1', 'worker-2')
   const verdict = checkHistory(await load.stop(), await cluster.executed(), { moves: 'never' })
   expect(verdict.violations).toEqual([])
   expect(failureLines(verdict)).toEqual([])

@@ -157,8 +157,8 @@ describe('isolation "user" in a cluster', () => {
       }),
       workers: 2,
     })
-    await cluster.untilRunning('c', 2)
-    await cluster.untilRunning('strict', 2)
+    await cluster.untilSpread('c', 2)
+    await cluster.untilSpread('strict', 2)
     const enterAll = (server: string) =>
       Promise.all(
         USERS.map(async (user) => ({

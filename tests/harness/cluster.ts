@@ -34,8 +34,8 @@ export interface Heartbeat {
   readonly timeoutMs: number
 }
 
-/** Far below what people set, so that tests need not wait; far above what a busy machine needs to beat. */
-const HEARTBEAT: Heartbeat = { intervalMs: 250, timeoutMs: 1_500 }
+/** Far below what people set, so that tests need not wait; far above what a busy machine needs to beat: two missed ones tell already. */
+const HEARTBEAT: Heartbeat = { intervalMs: 500, timeoutMs: 3_000 }
 const PASSWORD = 'correct horse battery'
 export const TOKEN = 'a-cluster-token-for-tests-0123456789'
 /** How long processes may take to end after their node was killed. */
@@ -156,15 +156,31 @@ export class Cluster implements AsyncDisposable {
     })
   }
 
+  /** Waits until exactly these workers are there, and all are online. */
+  untilOnlyOnline(...ids: string[]): Promise<unknown> {
+    return this.until(`${ids.join(', ')} are online, and no other worker is known`, async () => {
+      const workers = (await this.api.nodes()).filter(({ role }) => role === 'worker')
+      return (
+        workers.length === ids.length &&
+        workers.every(({ id, status }) => ids.includes(id) && status === 'online')
+      )
+    })
+  }
+
   /** Waits until exactly `count` replicas of a server run, and none of it is there that does not. */
   untilRunning(server: string, count: number, ms = 20_000): Promise<ReplicaView[]> {
+    return this.until(`${server} has ${count} running replicas`, () => this.#settled(server, count), ms)
+  }
+
+  /** Waits until exactly `count` replicas run, each on a node of its own: where they share one, they spread by themselves. */
+  untilSpread(server: string, count: number): Promise<ReplicaView[]> {
     return this.until(
-      `${server} has ${count} running replicas`,
+      `${server} has ${count} running replicas on as many nodes`,
       async () => {
-        const all = await this.api.replicas(server)
-        return all.length === count && all.every(({ phase }) => phase === 'running') ? all : undefined
+        const all = await this.#settled(server, count)
+        return new Set(all?.map(({ nodeId }) => nodeId)).size === count ? all : undefined
       },
-      ms,
+      30_000,
     )
   }
 
@@ -224,6 +240,11 @@ export class Cluster implements AsyncDisposable {
   /** Writes the coordinator's settings file, as an editor would. */
   edit(settings: Document): Promise<void> {
     return this.coordinator.writeSettings(withoutOwnServers(this.#settle(settings)))
+  }
+
+  async #settled(server: string, count: number): Promise<ReplicaView[] | undefined> {
+    const all = await this.api.replicas(server)
+    return all.length === count && all.every(({ phase }) => phase === 'running') ? all : undefined
   }
 
   #settle(document: Document): Settings {

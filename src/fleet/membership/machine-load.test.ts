@@ -49,6 +49,21 @@ describe('the machine', () => {
     expect(activeCalls).toBe(4)
   })
 
+  test('does not let a burst decide, but what lasts', async () => {
+    let time = { busy: 0, total: 0, processors: 2 }
+    const meter = new LoadMeter(() => time, 0.4)
+    const later = async (seconds: number, share: number) => {
+      const total = seconds * 1_000 * time.processors
+      time = { ...time, busy: time.busy + share * total, total: time.total + total }
+      return (await meter.sample(0)).cpuPercent
+    }
+    expect((await meter.sample(0)).cpuPercent).toBe(20)
+    expect(await later(0.25, 1)).toBeLessThan(23)
+    expect(await later(5, 1)).toBeGreaterThan(40)
+    expect(await later(30, 1)).toBeGreaterThan(95)
+    expect(await later(30, 0)).toBeLessThan(5)
+  })
+
   test('says which system it runs, and not who built it', () => {
     expect(machineFacts().os).toMatch(/^[a-z_]+( \d+(\.\d+)?)?$/)
     expect(machineFacts().hostname).not.toBe('')

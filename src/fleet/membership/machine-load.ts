@@ -1,30 +1,46 @@
 import { access, constants, readFile } from 'node:fs/promises'
-import { cpus, freemem, hostname, release, totalmem, type } from 'node:os'
+import { cpus, freemem, hostname, loadavg, release, totalmem, type } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
 import type { NodeFacts, NodeLoad } from '../../domain/cluster.ts'
 import { KNOWN_RUNTIMES } from './runtimes.ts'
 
-/** Processor time since the machine's start, in any unit. */
-interface ProcessorTime {
+/** Time of all processors together since the machine's start, ms. */
+export interface ProcessorTime {
   readonly busy: number
   readonly total: number
+  readonly processors: number
 }
 
-/** Measures how busy this machine is. */
-export class LoadMeter {
-  #last: ProcessorTime = processorTime()
-  #cpuPercent = 0
+/** After so long two thirds of what was measured before are forgotten, ms. */
+const MEMORY_MS = 10_000
 
-  /** The processors' share since the last call, and the memory's as of now. */
+/**
+ * Measures how busy this machine is. Where servers go depends on it, so that a moment's burst must not count: what is told is an
+ * average that forgets, and at first what the system says of the last minute, for by itself a node would see its own start only.
+ */
+export class LoadMeter {
+  readonly #read: () => ProcessorTime
+  #last: ProcessorTime
+  #busyShare: number
+
+  constructor(read: () => ProcessorTime = processorTime, load = loadavg()[0] ?? 0) {
+    this.#read = read
+    this.#last = read()
+    this.#busyShare = Math.min(1, load / Math.max(1, this.#last.processors))
+  }
+
+  /** The processors' share of late, and the memory's as of now. */
   async sample(activeCalls: number): Promise<NodeLoad> {
-    const now = processorTime()
+    const now = this.#read()
     const total = now.total - this.#last.total
     // Two calls within one tick of the system's counters have nothing to say.
     if (total > 0) {
-      this.#cpuPercent = percent((now.busy - this.#last.busy) / total)
+      const share = (now.busy - this.#last.busy) / total
+      const weight = 1 - Math.exp(-total / now.processors / MEMORY_MS)
+      this.#busyShare += weight * (share - this.#busyShare)
       this.#last = now
     }
-    return { cpuPercent: this.#cpuPercent, memoryPercent: await memoryPercent(), activeCalls }
+    return { cpuPercent: percent(this.#busyShare), memoryPercent: await memoryPercent(), activeCalls }
   }
 }
 
@@ -61,12 +77,13 @@ function isExecutable(file: string): Promise<boolean> {
 function processorTime(): ProcessorTime {
   let busy = 0
   let total = 0
-  for (const { times } of cpus()) {
+  const all = cpus()
+  for (const { times } of all) {
     const working = times.user + times.nice + times.sys + times.irq
     busy += working
     total += working + times.idle
   }
-  return { busy, total }
+  return { busy, total, processors: all.length }
 }
 
 /** On Linux what programs can still have, since free memory alone leaves out what the cache would give back. */
