@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HubError } from '../../domain/errors.ts'
+import type { DatabaseTls, Verified } from './database-tls.ts'
 import { describeTarget, parseDsn, readTargets, type ServerTarget } from './dsn.ts'
 
 const DATA = '/var/lib/flotilla'
@@ -12,10 +13,13 @@ function server(kind: 'postgres' | 'mysql', more: Partial<ServerTarget> = {}): S
     user: 'root',
     password: 'password',
     database: 'hub',
-    tls: 'off',
-    caFile: undefined,
+    tls: undefined,
     ...more,
   }
+}
+
+function encrypted(verify: Verified): DatabaseTls {
+  return { verify, ca: undefined, own: undefined }
 }
 
 function read(text: string) {
@@ -63,18 +67,17 @@ describe('a DSN', () => {
     ['root:p@ss:w/rd@tcp(db:3306)/hub', server('mysql', { password: 'p@ss:w/rd' })],
     ['root:a@tcp(x)/y@tcp(db:3306)/hub', server('mysql', { password: 'a@tcp(x)/y' })],
     ['root:100%25@tcp(db)/hub', server('mysql', { password: '100%25' })],
-    ['root:password@tcp(db)/hub?tls=true', server('mysql', { tls: 'verified' })],
-    ['root:password@tcp(db)/hub?tls=skip-verify', server('mysql', { tls: 'unverified' })],
+    ['root:password@tcp(db)/hub?tls=true', server('mysql', { tls: encrypted('name') })],
+    [
+      'root:password@unix(/run/m.sock)/hub?tls=skip-verify',
+      server('mysql', { host: '/run/m.sock', tls: encrypted('nothing') }),
+    ],
     ['mysql://root:password@db/hub', server('mysql')],
     ['mariadb://root:password@db:3307/hub', server('mysql', { port: 3_307 })],
-    [
-      'mysql://root:password@db/hub?ssl-mode=VERIFY_CA&ssl-ca=/ca.pem',
-      server('mysql', { tls: 'verified', caFile: '/ca.pem' }),
-    ],
+    ['mysql://root:password@db/hub?ssl-mode=REQUIRED', server('mysql', { tls: encrypted('nothing') })],
     ['postgres://root:password@db/hub', server('postgres')],
     ['postgresql://root:password@db:5433/hub', server('postgres', { port: 5_433 })],
-    ['POSTGRES://root:password@db/hub?sslmode=require', server('postgres', { tls: 'unverified' })],
-    ['postgres://root:password@db/hub?sslmode=verify-full', server('postgres', { tls: 'verified' })],
+    ['POSTGRES://root:password@db/hub?sslmode=require', server('postgres', { tls: encrypted('nothing') })],
     ['postgres://root:p%40ss%3Aw%2Frd@db/hub', server('postgres', { password: 'p@ss:w/rd' })],
     ['postgres://root:p@ss:w/rd?#%@db/hub', server('postgres', { password: 'p@ss:w/rd?#%' })],
     ['postgres://root:password@db/hub?application_name=a@b', server('postgres')],
@@ -108,6 +111,12 @@ describe('a DSN', () => {
     'postgres:root:secret@db/hub',
     'postgres://root:secret@db:0/hub',
     'postgres://root:secret@db/hub?sslmode=secret',
+    'postgres://root:secret@db/hub?sslmode=prefer',
+    'postgres://root:secret@db/hub?sslmode=require&sslpassword=secret',
+    'postgres://root:secret@/hub?host=/run/postgresql&sslmode=require',
+    'mysql://root:secret@127.0.0.1/hub?ssl-mode=VERIFY_IDENTITY',
+    'root:secret@tcp([::1]:3306)/hub?tls=true',
+    'root:secret@unix(/run/m.sock)/hub?tls=true',
     'oracle://root:secret@db/hub',
     'sqlite:',
     'sqlite://',

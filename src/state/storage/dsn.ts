@@ -1,13 +1,11 @@
 import { isAbsolute, join } from 'node:path'
 import { HubError } from '../../domain/errors.ts'
+import { type DatabaseTls, mysqlTls, postgresTls, type Refuse } from './database-tls.ts'
 
 export interface SqliteTarget {
   readonly kind: 'sqlite'
   readonly path: string
 }
-
-/** `unverified` encrypts without asking who is at the other end, as `sslmode=require` of libpq does. */
-export type TlsMode = 'off' | 'unverified' | 'verified'
 
 export interface ServerTarget {
   readonly kind: 'postgres' | 'mysql'
@@ -17,9 +15,8 @@ export interface ServerTarget {
   readonly user: string
   readonly password: string
   readonly database: string
-  readonly tls: TlsMode
-  /** A PEM file with the authorities to trust in place of the system's. */
-  readonly caFile: string | undefined
+  /** undefined: nothing is encrypted. */
+  readonly tls: DatabaseTls | undefined
 }
 
 export type DatabaseTarget = SqliteTarget | ServerTarget
@@ -106,14 +103,16 @@ function urlTarget(kind: 'postgres' | 'mysql', rest: string, variable: string): 
   const [, host = '', port, database = '', query] = found.match
   const parameters = new URLSearchParams(query)
   const [user, password] = splitOnce(found.credentials)
+  const name = decode(host).replace(/^\[|\]$/g, '') || parameters.get('host') || '127.0.0.1'
+  const readTls = kind === 'postgres' ? postgresTls : mysqlTls
   return {
     kind,
-    host: decode(host).replace(/^\[|\]$/g, '') || parameters.get('host') || '127.0.0.1',
+    host: name,
     port: readPort(port, kind === 'postgres' ? 5_432 : 3_306, variable),
     user: decode(user),
     password: decode(password),
     database: decode(database),
-    ...(kind === 'postgres' ? postgresTls(parameters, variable) : mysqlTls(parameters, variable)),
+    tls: readTls(parameters, name, refuseTls(variable)),
   }
 }
 
@@ -129,21 +128,27 @@ function goTarget(text: string, variable: string): ServerTarget {
     )
   const [, network = 'tcp', address = '', database = '', query] = found.match
   const [user, password] = splitOnce(found.credentials)
-  const shared = {
-    kind: 'mysql' as const,
+  const place = network.toLowerCase() === 'unix' ? socketPlace(address) : tcpPlace(address, variable)
+  return {
+    kind: 'mysql',
+    ...place,
     user,
     password,
     database: decode(database),
-    ...mysqlTls(new URLSearchParams(query), variable),
+    tls: mysqlTls(new URLSearchParams(query), place.host, refuseTls(variable)),
   }
-  if (network.toLowerCase() === 'unix') return { ...shared, host: address || '/tmp/mysql.sock', port: 3_306 }
+}
+
+type Place = Pick<ServerTarget, 'host' | 'port'>
+
+function socketPlace(path: string): Place {
+  return { host: path || '/tmp/mysql.sock', port: 3_306 }
+}
+
+function tcpPlace(address: string, variable: string): Place {
   const [, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(address) ?? []
   if (address !== '' && host === '') throw invalid(variable, 'the address in parentheses is not host:port')
-  return {
-    ...shared,
-    host: host.replace(/^\[|\]$/g, '') || '127.0.0.1',
-    port: readPort(port, 3_306, variable),
-  }
+  return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port: readPort(port, 3_306, variable) }
 }
 
 interface Found {
@@ -182,43 +187,16 @@ function readPort(text: string | undefined, standard: number, variable: string):
   return port
 }
 
-type Tls = Pick<ServerTarget, 'tls' | 'caFile'>
-
-/** The words of libpq, and `no-verify` of node-postgres. `prefer` cannot be had: it counts as no encryption. */
-const SSL_MODES = new Map<string, TlsMode>([
-  ['disable', 'off'],
-  ['allow', 'off'],
-  ['prefer', 'off'],
-  ['require', 'unverified'],
-  ['no-verify', 'unverified'],
-  ['verify-ca', 'verified'],
-  ['verify-full', 'verified'],
-])
-
-function postgresTls(parameters: URLSearchParams, variable: string): Tls {
-  const mode = parameters.get('sslmode') ?? 'disable'
-  const tls = SSL_MODES.get(mode.toLowerCase())
-  if (!tls) throw invalid(variable, `its sslmode is none of ${[...SSL_MODES.keys()].join(', ')}`)
-  return { tls, caFile: parameters.get('sslrootcert') ?? undefined }
-}
-
-/** `tls` as Go's driver has it, `ssl-mode` as the MySQL programs have it. */
-const MYSQL_TLS = new Map<string, TlsMode>([
-  ['false', 'off'],
-  ['disabled', 'off'],
-  ['preferred', 'off'],
-  ['skip-verify', 'unverified'],
-  ['required', 'unverified'],
-  ['true', 'verified'],
-  ['verify_ca', 'verified'],
-  ['verify_identity', 'verified'],
-])
-
-function mysqlTls(parameters: URLSearchParams, variable: string): Tls {
-  const mode = parameters.get('tls') ?? parameters.get('ssl-mode') ?? 'false'
-  const tls = MYSQL_TLS.get(mode.toLowerCase())
-  if (!tls) throw invalid(variable, `its tls or ssl-mode is none of ${[...MYSQL_TLS.keys()].join(', ')}`)
-  return { tls, caFile: parameters.get('ssl-ca') ?? undefined }
+function refuseTls(variable: string): Refuse {
+  return (why, cure) =>
+    new HubError(
+      'settings.invalid',
+      `The TLS options of the database in ${variable} cannot be met: ${why}.`,
+      {
+        data: { variable },
+        cure,
+      },
+    )
 }
 
 function invalid(variable: string, why: string): HubError {

@@ -2,6 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { HubError } from '../../domain/errors.ts'
 import { type Failure, failureOf, storageError } from './errors.ts'
 
+const ALTNAMES =
+  "Hostname/IP does not match certificate's altnames: Host: db. is not in the cert's altnames: DNS:x"
+const OPENSSL = '40FD02683E7F0000:error:0A000418:SSL routines:ssl3_read_bytes:'
+
 /** As drivers throw them: PostgreSQL has SQLSTATEs, MySQL numbers, SQLite extended result codes, Node names. */
 const SAMPLES: [Failure, object][] = [
   ['away', { code: 'ECONNREFUSED' }],
@@ -50,6 +54,31 @@ const SAMPLES: [Failure, object][] = [
   ['conflict', { code: 'ER_LOCK_DEADLOCK', errno: 1213 }],
   ['no-table', { code: '42P01' }],
   ['no-table', { code: 'ER_NO_SUCH_TABLE', errno: 1146 }],
+  ['tls-required', { code: 'ER_SECURE_TRANSPORT_REQUIRED', errno: 3159 }],
+  [
+    'tls-required',
+    { code: '28000', message: 'no pg_hba.conf entry for host "::1", user "u", no encryption' },
+  ],
+  ['tls-required', { code: '28000', message: 'pg_hba.conf rejects connection for host "::1", SSL off' }],
+  ['denied', { code: '28000', message: 'no pg_hba.conf entry for host "::1", user "u", SSL encryption' }],
+  ['tls-missing', { message: 'The server does not support SSL connections' }],
+  ['tls-missing', { code: 'HANDSHAKE_NO_SSL_SUPPORT', message: 'Server does not support secure connection' }],
+  ['tls-name', { code: 'ERR_TLS_CERT_ALTNAME_INVALID', message: ALTNAMES }],
+  ['tls-name', { code: 'HANDSHAKE_SSL_ERROR', message: ALTNAMES }],
+  ['tls-expired', { code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' }],
+  ['tls-expired', { code: 'HANDSHAKE_SSL_ERROR', message: 'certificate is not yet valid' }],
+  ...[
+    'self-signed certificate',
+    'self-signed certificate in certificate chain',
+    'unable to verify the first certificate',
+    'unable to get local issuer certificate',
+    'certificate signature failure',
+  ].map((message): [Failure, object] => ['tls-untrusted', { code: 'HANDSHAKE_SSL_ERROR', message }]),
+  ['tls-client', { code: '28000', message: 'connection requires a valid client certificate' }],
+  ['tls-client', { code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', message: `${OPENSSL}tlsv1 alert unknown ca:x` }],
+  ['tls-failed', { code: 'EPROTO', message: `write EPROTO ${OPENSSL}wrong version number:x` }],
+  ['away', { code: 'HANDSHAKE_SSL_ERROR', message: 'read ECONNRESET' }],
+  ['unknown', { code: 'ER_PARSE_ERROR', errno: 1064, message: "near 'unable to get a certificate'" }],
   ['unknown', { code: '42601' }],
   ['unknown', { code: 'ER_PARSE_ERROR', errno: 1064 }],
   ['unknown', { code: 'ERR_SQLITE_ERROR', errcode: 1 }],
@@ -86,6 +115,7 @@ describe('what an engine says', () => {
       detail: 'Key (token_hash)=(abc)',
       sql: "insert … ('abc')",
       where: 'abc',
+      cert: { raw: 'abc' },
     })
     storageError(cause)
     expect(JSON.stringify({ ...cause })).not.toContain('abc')

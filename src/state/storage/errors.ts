@@ -1,4 +1,5 @@
 import { HubError, messageOf } from '../../domain/errors.ts'
+import { type TlsFailure, tlsFailureOf } from './tls-failure.ts'
 
 /** What went wrong, in words that all engines share. */
 export type Failure =
@@ -14,6 +15,7 @@ export type Failure =
   /** The transaction lost against another one, and may be tried again as it is. */
   | 'conflict'
   | 'unknown'
+  | TlsFailure
 
 /** Of Node, for all that goes over a network. */
 const NETWORK = new Set([
@@ -34,7 +36,7 @@ const NETWORK = new Set([
 
 /** What `pg` and its pool say without a code. */
 const PG_MESSAGES =
-  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed|Query read timeout|Cannot use a pool after|driver has already been destroyed|The server does not support SSL)/
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed|Query read timeout|Cannot use a pool after|driver has already been destroyed)/
 
 /** By SQLSTATE, or its class (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
 const POSTGRES: readonly (readonly [pattern: RegExp, failure: Failure])[] = [
@@ -89,11 +91,11 @@ const MYSQL = new Map<number, Failure>([
   [1927, 'away'],
   [1969, 'busy'],
   [3024, 'busy'],
+  [3159, 'tls-required'],
   [4031, 'away'],
 ])
 
-const MYSQL_MESSAGES =
-  /^(Pool is closed|Can't add new command when connection is in closed state|Server does not support secure)/
+const MYSQL_MESSAGES = /^(Pool is closed|Can't add new command when connection is in closed state)/
 
 /** By primary result code (https://www.sqlite.org/rescode.html). */
 const SQLITE = new Map<number, Failure>([
@@ -132,6 +134,8 @@ export function failureOf(error: unknown): Failure {
   if (typeof errcode === 'number') return sqliteFailure(errcode, message)
   // mysql2 does not know all names. Node's own numbers are negative.
   if (typeof errno === 'number' && MYSQL.has(errno)) return MYSQL.get(errno) ?? 'unknown'
+  const tls = tlsFailureOf(typeof code === 'string' ? code : undefined, message)
+  if (tls) return tls
   if (typeof code === 'string') {
     if (NETWORK.has(code)) return 'away'
     if (/^(PROTOCOL_|HANDSHAKE_)/.test(code)) return 'away'
@@ -159,16 +163,34 @@ const SENTENCES = {
   'read-only': 'takes no changes: it is read-only',
   broken: 'cannot read or write its files',
   conflict: 'had too many changes at once',
+  'tls-required': 'takes encrypted connections only',
+  'tls-missing': 'offers no TLS, which the hub is told to insist on',
+  'tls-name': 'shows a certificate for another name',
+  'tls-expired': 'shows a certificate that is not valid today',
+  'tls-untrusted': 'shows a certificate that no trusted authority has signed',
+  'tls-client': 'wants a certificate of the hub that it trusts',
+  'tls-failed': 'and the hub do not agree on TLS',
 } as const
 
 const CURES = {
   away: 'It is tried again with every request; see whether the database runs.',
-  denied: 'Check the name, the rights and the password in SQL_DSN, or who owns the file.',
+  denied:
+    'Check the name, the rights and the password in SQL_DSN, and whether the server wants TLS; or who owns the file.',
   busy: 'Try again in a moment.',
   full: 'Make space on its disk.',
   'read-only': 'Let the hub write: a replica cannot serve as its database.',
   broken: 'Look at the disk and the log of the database; restore a backup if the file is damaged.',
   conflict: 'Try again in a moment.',
+  'tls-required': 'Ask for TLS in SQL_DSN: sslmode=verify-full (PostgreSQL), tls=true (MySQL).',
+  'tls-missing': 'Turn TLS on in the server. No password was sent.',
+  'tls-name':
+    'Use a name that stands in the certificate as the host in SQL_DSN, or have a certificate made for that host.',
+  'tls-expired': 'Renew it, and check the clocks of both machines.',
+  'tls-untrusted':
+    'Name the PEM file of the authority in SQL_DSN: sslrootcert (PostgreSQL) or ssl-ca (MySQL). If it was named, somebody else may be answering.',
+  'tls-client':
+    'Name one in SQL_DSN, signed by an authority that the server trusts: sslcert and sslkey (PostgreSQL), ssl-cert and ssl-key (MySQL).',
+  'tls-failed': 'See which versions of TLS the server speaks: the hub wants 1.2 or 1.3.',
 } as const
 
 /** The one place that turns what an engine says into an error of the hub's. */
@@ -184,6 +206,13 @@ export function storageError(error: unknown): unknown {
     case 'read-only':
     case 'broken':
     case 'conflict':
+    case 'tls-required':
+    case 'tls-missing':
+    case 'tls-name':
+    case 'tls-expired':
+    case 'tls-untrusted':
+    case 'tls-client':
+    case 'tls-failed':
       return new HubError('storage.unavailable', `The database ${SENTENCES[failure]}.`, {
         cause,
         retryAfter: 5,
@@ -208,10 +237,22 @@ export function storageError(error: unknown): unknown {
   }
 }
 
-/** Drivers hang statements and rows on their errors, and in them stand hashes and sealed secrets, on their way into a log. */
+/**
+ * Drivers hang statements and rows on their errors, and in them stand hashes and sealed secrets, on their way into a log; Node a whole
+ * certificate.
+ */
 function withoutValues(error: unknown): unknown {
   if (typeof error !== 'object' || error === null) return error
-  for (const property of ['sql', 'sqlMessage', 'detail', 'where', 'internalQuery', 'parameters', 'query'])
+  for (const property of [
+    'sql',
+    'sqlMessage',
+    'detail',
+    'where',
+    'internalQuery',
+    'parameters',
+    'query',
+    'cert',
+  ])
     if (property in error) Reflect.deleteProperty(error, property)
   return error
 }

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { Kysely, MysqlDialect, sql } from 'kysely'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Logger } from '../../../../kernel/logger.ts'
 import type { ServerTarget } from '../../dsn.ts'
 import type { Tables } from '../../schema.ts'
+import { readTlsFiles } from '../../tls-files.ts'
 import {
   type Capabilities,
   CONNECT_MS,
@@ -55,10 +55,10 @@ function address({ host, port }: ServerTarget): PoolOptions {
   return host.startsWith('/') ? { socketPath: host } : { host, port }
 }
 
-async function tlsOptions({ tls, caFile }: ServerTarget): Promise<PoolOptions> {
-  if (tls === 'off') return {}
-  const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
-  return { ssl: { rejectUnauthorized: tls === 'verified', ...ca } }
+async function tlsOptions({ tls }: ServerTarget): Promise<PoolOptions> {
+  if (!tls) return {}
+  // Without being told, mysql2 takes any name.
+  return { ssl: { ...(await readTlsFiles(tls)), verifyIdentity: tls.verify === 'name' } }
 }
 
 /**

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import type { Logger } from '../../../../kernel/logger.ts'
 import type { ServerTarget } from '../../dsn.ts'
 import type { Tables } from '../../schema.ts'
+import { readTlsFiles } from '../../tls-files.ts'
 import {
   type Capabilities,
   CONNECT_MS,
@@ -31,7 +31,9 @@ export async function openPostgres(
     user: target.user,
     password: target.password,
     database: target.database,
+    // Both are said in any case: else pg would ask PGSSLMODE and PGSSLNEGOTIATION.
     ssl: await tlsOptions(target),
+    sslnegotiation: 'postgres',
     application_name: 'flotilla',
     max: options.connections,
     connectionTimeoutMillis: CONNECT_MS,
@@ -57,10 +59,10 @@ async function endOf(db: Kysely<Tables>, pool: pg.Pool): Promise<void> {
   if (!pool.ending) await pool.end()
 }
 
-async function tlsOptions({ tls, caFile }: ServerTarget): Promise<pg.PoolConfig['ssl']> {
-  if (tls === 'off') return false
-  const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
-  return { rejectUnauthorized: tls === 'verified', ...ca }
+async function tlsOptions({ tls }: ServerTarget): Promise<pg.PoolConfig['ssl']> {
+  if (!tls) return false
+  const anyName = tls.verify === 'chain' ? { checkServerIdentity: () => undefined } : {}
+  return { ...(await readTlsFiles(tls)), ...anyName }
 }
 
 /** `int8` and `numeric`: what the hub keeps in them are times, counts and sums, all below 2^53. */
