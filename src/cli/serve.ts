@@ -3,6 +3,7 @@ import { Worker, type WorkerDeps, type WorkerOptions } from '../compose/cluster/
 import { DEFAULT_TUNING, Standalone } from '../compose/standalone.ts'
 import type { ClusterSettings } from '../domain/cluster-settings.ts'
 import { holdProcess, systemClock } from '../kernel/clock.ts'
+import { collectLessOften } from '../kernel/heap.ts'
 import { systemRandom } from '../kernel/random.ts'
 import { LogLines } from '../observability/log-lines.ts'
 import { Redactor } from '../observability/redaction.ts'
@@ -30,6 +31,7 @@ export interface ServeContext {
 
 /** Runs this node until a signal ends it; resolves with the exit code. */
 export async function serve(context: ServeContext): Promise<number> {
+  collectLessOften()
   const { options, environment, clusterFlags: flags } = context
   const redactor = new Redactor()
   const logs = new LogLines()
