@@ -69,8 +69,14 @@ function stateFacts(state: ReplicaState | undefined, now: number): Record<string
         failures: state.failures,
         retryInMs: Math.max(0, Math.round(state.retryAt - now)),
       }
+    case 'starting': {
+      const { since, after } = state
+      return {
+        sinceMs: Math.round(now - since),
+        ...(after ? { error: after.message, cure: after.cure } : {}),
+      }
+    }
     case 'running':
-    case 'starting':
       return { sinceMs: Math.round(now - state.since) }
     default:
       return {}

@@ -1,7 +1,7 @@
 import type { NodeFacts, ReplicaPhase, ReplicaView } from '../domain/cluster.ts'
 import { HubError } from '../domain/errors.ts'
 import type { ServerSpec } from '../domain/server-spec.ts'
-import type { ReplicaState } from '../fleet/worker/replica-state.ts'
+import { type ReplicaState, troubleOf } from '../fleet/worker/replica-state.ts'
 import type { ClusterPort, ClusterSessions } from './ports.ts'
 import type { HubInsight } from './server-views.ts'
 
@@ -93,7 +93,7 @@ function replicaOf(spec: ServerSpec, { facts, hub, startedAt }: StandaloneCluste
     server: spec.name,
     origin: 'managed',
     phase: PHASE_BY_STATE[state?.kind ?? 'pending'],
-    error: state?.kind === 'failed' ? state.error.message : undefined,
+    error: troubleOf(state)?.message,
     createdAt: since === undefined ? startedAt : hub.now() - (hub.monotonic() - since),
     specHash: '',
     calls: 0,

@@ -2,6 +2,7 @@ import { loadCluster } from '../compose/cluster/load.ts'
 import { Worker, type WorkerDeps, type WorkerOptions } from '../compose/cluster/worker.ts'
 import { DEFAULT_TUNING, Standalone } from '../compose/standalone.ts'
 import type { ClusterSettings } from '../domain/cluster-settings.ts'
+import { troubleOf } from '../fleet/worker/replica-state.ts'
 import { holdProcess, systemClock } from '../kernel/clock.ts'
 import { collectLessOften } from '../kernel/heap.ts'
 import { systemRandom } from '../kernel/random.ts'
@@ -144,9 +145,10 @@ function announceReady(hub: Standalone, output: Output, texts: Texts): void {
   const { insight } = hub.hub
   const enabled = [...insight.settings().servers.values()].filter((spec) => spec.enabled)
   const reports = enabled.map((spec) => insight.report(spec.name))
-  const down = reports.flatMap((report) =>
-    report?.state.kind === 'failed' ? [{ report, error: report.state.error }] : [],
-  )
+  const down = reports.flatMap((report) => {
+    const error = troubleOf(report?.state)
+    return report && error ? [{ report, error }] : []
+  })
   const tools = enabled.reduce((sum, spec) => sum + (insight.listing(spec.name)?.tools.length ?? 0), 0)
   output.talk(texts.ready(enabled.length - down.length, enabled.length, tools))
   for (const { report, error } of down)

@@ -7,7 +7,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import type { Holder, ServerEvents } from '../worker/local-server.ts'
 import { unavailable } from '../worker/replica.ts'
-import type { ReplicaState } from '../worker/replica-state.ts'
+import { type ReplicaState, troubleOf } from '../worker/replica-state.ts'
 import { newSlot, type Opening, type Slot } from './remote-slot.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
 import type { RemoteUpstreams } from './remote-upstreams.ts'
@@ -334,7 +334,7 @@ export class RemoteServer {
       case 'pending':
         return { kind: 'pending' }
       case 'starting':
-        return { kind: 'starting', since: now }
+        return { kind: 'starting', since: now, ...(this.#report.error ? { after: this.#reported() } : {}) }
       case 'running':
         return this.#asleep ? { kind: 'asleep' } : { kind: 'starting', since: now }
       case 'error':
@@ -373,6 +373,5 @@ export class RemoteServer {
 
 function sameState(a: ReplicaState, b: ReplicaState): boolean {
   if (a.kind === 'running' && b.kind === 'running') return a.upstream === b.upstream
-  if (a.kind === 'failed' && b.kind === 'failed') return a.error.message === b.error.message
-  return a.kind === b.kind
+  return a.kind === b.kind && troubleOf(a)?.message === troubleOf(b)?.message
 }

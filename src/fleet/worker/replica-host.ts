@@ -4,7 +4,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import type { UpstreamFactory } from '../../upstream/upstream.ts'
 import { sameProcess } from './local-fleet.ts'
 import { LocalServer, type LocalServerDeps, type ServerEvents } from './local-server.ts'
-import type { ReplicaState } from './replica-state.ts'
+import { type ReplicaState, troubleOf } from './replica-state.ts'
 
 /** Which replica something is about: an id means nothing without its epoch. */
 export interface ReplicaKey {
@@ -124,7 +124,7 @@ export class ReplicaHost {
         server: server.spec.name,
         origin,
         phase: phaseOf(state),
-        error: state.kind === 'failed' ? state.error.message.slice(0, LONGEST_ERROR) : undefined,
+        error: troubleOf(state)?.message.slice(0, LONGEST_ERROR),
         createdAt,
         specHash,
         calls: server.load,

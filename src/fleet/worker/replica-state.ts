@@ -7,10 +7,17 @@ export type ReplicaState =
   | { readonly kind: 'pending' }
   /** Nothing runs; the next call starts it. */
   | { readonly kind: 'asleep' }
-  | { readonly kind: 'starting'; readonly since: number }
+  /** `after`: why the last try failed. */
+  | { readonly kind: 'starting'; readonly since: number; readonly after?: HubError }
   | { readonly kind: 'running'; readonly since: number; readonly upstream: Upstream }
   | { readonly kind: 'failed'; readonly error: HubError; readonly failures: number; readonly retryAt: number }
   | { readonly kind: 'terminated' }
+
+/** Why it does not run, also while it is tried again. */
+export function troubleOf(state: ReplicaState | undefined): HubError | undefined {
+  if (state?.kind === 'failed') return state.error
+  return state?.kind === 'starting' ? state.after : undefined
+}
 
 /** The state after a failure: when to try again depends on how often it failed in a row and how long it ran before. */
 export function afterFailure(

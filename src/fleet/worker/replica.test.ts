@@ -8,7 +8,7 @@ import { HubError } from '../../domain/errors.ts'
 import { Semaphore } from '../../kernel/semaphore.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { Replica } from './replica.ts'
-import type { ReplicaState } from './replica-state.ts'
+import { type ReplicaState, troubleOf } from './replica-state.ts'
 
 const BACKOFF = { initialMs: 1_000, maxMs: 8_000, factor: 2, healthyAfterMs: 60_000 }
 const BROKEN = new HubError('server.unavailable', 'It cannot be started.')
@@ -85,6 +85,25 @@ describe('the life of a replica', () => {
     expect(factory.openings).toHaveLength(1)
     await clock.advance(1)
     expect(kinds()).toEqual(['starting', 'running', 'failed', 'starting', 'running'])
+  })
+
+  test('says while it is tried again why it is down, and forgets that once it runs', async () => {
+    const { replica, factory, clock } = make()
+    factory.alwaysFail(BROKEN)
+    replica.start()
+    await settle()
+    factory.onOpen = undefined
+    await clock.advance(1_000)
+    expect(replica.state).toEqual({ kind: 'starting', since: 1_000, after: BROKEN })
+    expect(troubleOf(replica.state)).toBe(BROKEN)
+    const asked = ask(replica, 10)
+    await clock.advance(10)
+    expect(asked.error?.message).toBe(
+      'Server "time" is being started again after a failure: It cannot be started.',
+    )
+    factory.lastOpening.outcome.resolve(new FakeUpstream())
+    await settle()
+    expect(troubleOf(replica.state)).toBeUndefined()
   })
 
   test('leaves nothing of a crashed upstream before the next one starts', async () => {

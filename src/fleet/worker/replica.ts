@@ -8,7 +8,7 @@ import type { Semaphore } from '../../kernel/semaphore.ts'
 import { TaskGroup } from '../../kernel/task-group.ts'
 import type { ClientIdentity, InboundHandler, Upstream, UpstreamFactory } from '../../upstream/upstream.ts'
 import { untilIdle } from './idle.ts'
-import { afterFailure, type ReplicaState } from './replica-state.ts'
+import { afterFailure, type ReplicaState, troubleOf } from './replica-state.ts'
 
 export interface ReplicaDeps {
   readonly server: string
@@ -126,7 +126,8 @@ export class Replica {
     const slot = clock.after(START_SLOT_MS, release)
     try {
       signal.throwIfAborted()
-      this.#enter({ kind: 'starting', since: clock.monotonic() })
+      const after = troubleOf(this.#state)
+      this.#enter({ kind: 'starting', since: clock.monotonic(), ...(after ? { after } : {}) })
       return await factory.open(identity, inbound(), signal)
     } finally {
       slot.stop()
@@ -196,8 +197,10 @@ export function unavailable(server: string, state: ReplicaState, now: number): H
       cure: `The hub tries again in ${seconds} s (failure ${state.failures} in a row).`,
     })
   }
-  const what = state.kind === 'terminated' ? 'was stopped or removed' : 'is still starting'
-  return new HubError('server.unavailable', `Server "${server}" ${what}.`, {
+  const trouble = troubleOf(state)
+  const starts = trouble ? `is being started again after a failure: ${trouble.message}` : 'is still starting.'
+  const what = state.kind === 'terminated' ? 'was stopped or removed.' : starts
+  return new HubError('server.unavailable', `Server "${server}" ${what}`, {
     data: { server, state: state.kind },
     retryAfter: 1,
     cure: 'Try again in a moment.',
