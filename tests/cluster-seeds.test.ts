@@ -12,8 +12,9 @@ import {
   routeSchema,
   statusSchema,
 } from './harness/cluster-api.ts'
-import { ClusterNode, freePort } from './harness/cluster-node.ts'
+import { ClusterNode } from './harness/cluster-node.ts'
 import { LoadClient } from './harness/load-client.ts'
+import { freePort } from './harness/ports.ts'
 import { rest } from './harness/rest.ts'
 import { fixture } from './harness/servers.ts'
 import { until } from './harness/wait.ts'

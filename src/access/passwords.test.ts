@@ -47,8 +47,9 @@ describe('a password', () => {
         return performance.now() - before
       }
       const real = await passwords.hash('something else')
-      await took(() => passwords.verify('x', real))
-      const expected = await took(() => passwords.verify('x', real))
+      let expected = Number.POSITIVE_INFINITY
+      for (let run = 0; run < 5; run += 1)
+        expected = Math.min(expected, await took(() => passwords.verify('x', real)))
       expect(await passwords.verify('', hash)).toEqual({ matches: false, outdated: false })
       expect(await took(() => passwords.verify('x', hash))).toBeGreaterThan(expected / 4)
     },

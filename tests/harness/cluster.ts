@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ClusterApi, type ReplicaView } from './cluster-api.ts'
-import { ClusterNode, freePort, processesOf } from './cluster-node.ts'
+import { ClusterNode, processesOf } from './cluster-node.ts'
 import { type Executed, readJournals } from './history.ts'
 import type { Settings } from './hub.ts'
+import { freePort } from './ports.ts'
 import { until } from './wait.ts'
 
 /** Settings, or what makes them of the folder in which fixture servers keep their journals. */
@@ -172,7 +173,7 @@ export class Cluster implements AsyncDisposable {
     return this.until(`${server} has ${count} running replicas`, () => this.#settled(server, count), ms)
   }
 
-  /** Waits until exactly `count` replicas run, each on a node of its own: where they share one, they spread by themselves. */
+  /** Waits until exactly `count` replicas run, each on a node of its own; `stateless` ones spread by themselves where they share one. */
   untilSpread(server: string, count: number): Promise<ReplicaView[]> {
     return this.until(
       `${server} has ${count} running replicas on as many nodes`,

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { chmod, chown, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Certificate } from './certificates.ts'
+import { freePort } from './ports.ts'
 import { programs } from './programs.ts'
 import { until } from './wait.ts'
 
@@ -267,17 +267,6 @@ async function installTls(tls: ServerTls, folder: string, account: Account | und
     await chmod(path, 0o600)
     if (account) await chown(path, account.uid, account.gid)
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }
 
 /** Where Debian keeps the programs of PostgreSQL, newest version first. */

@@ -1,10 +1,10 @@
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 
 export interface RawAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
-  /** The body as JSON, or undefined. */
+  /** The body as JSON, of an event stream the last message; or undefined. */
   readonly json:
     | {
         error?: { code: number; message: string; data?: Record<string, unknown> }
@@ -46,7 +46,7 @@ export function raw(
             status: response.statusCode ?? 0,
             headers: response.headers,
             body: text,
-            json: parse(text),
+            json: parse(isStream(response) ? lastMessage(text) : text),
           })
         })
       },
@@ -54,6 +54,16 @@ export function raw(
     request.on('error', reject)
     request.end(body)
   })
+}
+
+/** A hub answers a call that takes a while as a stream; on a busy machine that may be any call. */
+function isStream({ headers }: IncomingMessage): boolean {
+  return headers['content-type']?.startsWith('text/event-stream') ?? false
+}
+
+function lastMessage(text: string): string {
+  const messages = text.split(/\r?\n/).filter((line) => /^data: *\S/.test(line))
+  return messages.at(-1)?.slice('data:'.length) ?? ''
 }
 
 function parse(text: string): RawAnswer['json'] {
