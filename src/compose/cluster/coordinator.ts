@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { NodeFacts, NodeState, ReplicaReport } from '../../domain/cluster.ts'
 import type { ClusterSettings } from '../../domain/cluster-settings.ts'
 import { HubError } from '../../domain/errors.ts'
-import type { HubSettings, ServerSpec } from '../../domain/server-spec.ts'
+import type { HubSettings } from '../../domain/server-spec.ts'
 import { LinkAcceptor } from '../../fleet/link/accept.ts'
 import {
   CONTROL_KIND,
@@ -31,7 +31,7 @@ import type { MakeFleet, RunningDeps } from '../fleet.ts'
 import { tokensOf } from './facts.ts'
 import type { ClusterMemory } from './memory.ts'
 import { makeParts, type Parts } from './parts.ts'
-import { withPinned } from './pinned.ts'
+import { PinnedServers } from './pinned.ts'
 
 export interface CoordinatorOptions {
   readonly settings: ClusterSettings
@@ -81,7 +81,7 @@ export class Coordinator {
   readonly #meter = new LoadMeter()
   readonly #ties = new Map<string, Tie>()
   /** By node. `text`: what they were read from. */
-  readonly #pinned = new Map<string, { readonly specs: readonly ServerSpec[]; readonly text: string }>()
+  readonly #pinned: PinnedServers
   #own: HubSettings | undefined
   #parts: Parts | undefined
   #localChange: Timer | undefined
@@ -98,6 +98,7 @@ export class Coordinator {
     this.#options = options
     this.#deps = deps
     this.#tasks = new TaskGroup(log)
+    this.#pinned = new PinnedServers(log)
     this.events = new EventLog(clock)
     this.membership = new Membership({
       clock,
@@ -179,7 +180,7 @@ export class Coordinator {
   effective(settings: HubSettings): HubSettings {
     this.#own = settings
     this.#parts?.reconciler.apply(settings.servers)
-    return withPinned(settings, this.#pinned)
+    return this.#pinned.addTo(settings)
   }
 
   /** The names of servers that the settings themselves have. */
@@ -294,10 +295,7 @@ export class Coordinator {
       this.#made.reconciler.linked(peer.id)
       this.#made.fleet.linked(peer.id, tie.upstreams)
     }
-    const text = JSON.stringify(wire)
-    if (text === (this.#pinned.get(peer.id)?.text ?? '[]')) return
-    this.#pinned.set(peer.id, { specs: wire.map(fromWire), text })
-    this.#options.onPinned()
+    if (this.#pinned.set(peer.id, wire.map(fromWire), JSON.stringify(wire))) this.#options.onPinned()
   }
 
   #beat(tie: Tie, { seq, revision, term, load, replicas }: Extract<ToCoordinator, { type: 'beat' }>): void {
@@ -337,7 +335,7 @@ export class Coordinator {
     fleet.nodeChanged(node, state)
     reconciler.nodesChanged()
     if (state === 'offline') this.#ties.get(node)?.link.close(silent(node))
-    if (state === 'removed' && this.#pinned.delete(node)) this.#options.onPinned()
+    if (state === 'removed' && this.#pinned.remove(node)) this.#options.onPinned()
   }
 
   #remember(): void {
