@@ -27,12 +27,16 @@ describe('one broken server does not disturb the others, and its calls get a cle
   test('one that never answers initialize', async () => {
     await using hub = await startHub(
       { mcpServers: { s: broken('hang-initialize'), ...calm } },
-      { tuning: { initTimeoutMs: 1_000, firstLookMs: 200 } },
+      // The calm one has to answer in this time too.
+      { tuning: { initTimeoutMs: 5_000, firstLookMs: 200 } },
     )
     await expectCalm(hub.url)
-    expect(String((await statusOf(hub.url))['error'])).toMatch(/did not answer initialize within 1000 ms/)
+    // Between two tries it says why the last one has failed.
+    const told = async () =>
+      /did not answer initialize within 5000 ms/.test(String((await statusOf(hub.url))['error']))
+    await until('the reason is shown', told, 20_000)
     await expect(connectV1(`${hub.url}/mcp/s`)).rejects.toThrow(/did not answer initialize/)
-  })
+  }, 60_000)
 
   test('one that starts slowly: the first list waits for it a little, the rest come as a change', async () => {
     await using hub = await startHub(
@@ -45,11 +49,11 @@ describe('one broken server does not disturb the others, and its calls get a cle
 
   test('one that never answers a call: the call times out after options.timeout and says how to raise it', async () => {
     await using hub = await startHub({
-      mcpServers: { s: { ...broken('never-answers'), options: { timeout: 300 } }, ...calm },
+      mcpServers: { s: { ...broken('never-answers'), options: { timeout: 2_000 } }, ...calm },
     })
     const client = await connectV1(`${hub.url}/mcp`)
     await expect(client.callTool({ name: 's-echo', arguments: { text: 'x' } })).rejects.toThrow(
-      /did not answer tools\/call within 300 ms.*options\.timeout/,
+      /did not answer tools\/call within 2000 ms.*options\.timeout/,
     )
     await expectCalm(hub.url)
   })

@@ -285,11 +285,13 @@ describe('a secret that somebody has given to the hub', () => {
     ])
       await ask('POST', `/api/tools/call/${server}`, { body: { toolName, arguments: {} } })
     await ask('POST', '/api/tools/call/leaky', { body: { toolName: 'fail', arguments: {} }, private: true })
-    await until('the calls are recorded', async () => {
+    const recorded = async () => {
       const { json } = await ask('GET', '/api/usage?limit=1000')
       return (json['data'] as { items: unknown[] }).items.length >= 16
-    })
-  })
+    }
+    // Five seconds for a batch, and a few more when the database was busy.
+    await until('the calls are recorded', recorded, 30_000)
+  }, 60_000)
 
   test('is not told when the file that it stands in is broken', async () => {
     const good = JSON.stringify(settings())
@@ -336,7 +338,8 @@ describe('a secret that somebody has given to the hub', () => {
   }, 60_000)
 
   test('is in no record that waits for the database', async () => {
-    const database = new DatabaseSync(join(hub.folder, 'data', 'flotilla.db'))
+    // The hub may be writing at this moment.
+    const database = new DatabaseSync(join(hub.folder, 'data', 'flotilla.db'), { timeout: 10_000 })
     database.exec('begin immediate')
     const client = await connectV1(`${hub.url}/mcp`, {
       headers: { authorization: `Bearer ${written.key.value}` },

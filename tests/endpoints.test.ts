@@ -161,7 +161,7 @@ describe('isolation "session"', () => {
 
   test('an upstream that is idle too long is stopped and started again with the next call', async () => {
     await using hub = await startHub({
-      mcpServers: { s: { ...fixture('honest'), isolation: 'session', idleTimeoutMs: 300 } },
+      mcpServers: { s: { ...fixture('honest'), isolation: 'session', idleTimeoutMs: 3_000 } },
     })
     const client = await connectV1(`${hub.url}/mcp/s`)
     expect(textOf(await client.callTool({ name: 'counter' }))).toBe('1')

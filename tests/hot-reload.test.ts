@@ -51,6 +51,17 @@ async function pidOf(hub: TestHub, tool: string): Promise<number> {
   return pid
 }
 
+/** Writes one text after the other into the settings file; tells the longest time between two of them, ms. */
+async function save(hub: TestHub, texts: readonly string[]): Promise<number> {
+  const times: number[] = []
+  for (const text of texts) {
+    await hub.writeSettings(text)
+    times.push(performance.now())
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? 0)))
+}
+
 describe('editing the settings file', () => {
   test('adds, removes and restarts exactly the servers that changed; calls to the others never fail', async () => {
     await using hub = await startHub({
@@ -129,16 +140,20 @@ describe('editing the settings file', () => {
   })
 
   test('a file that is saved in two steps counts once it is whole', async () => {
-    await using hub = await startHub({ mcpServers: { s: fixture('minimal') } })
     const whole = JSON.stringify({ mcpServers: { t: fixture('minimal') } })
     const saving = Array.from({ length: 20 }, (_, step) => whole.slice(0, step))
-    for (const part of [...saving, whole]) {
-      await hub.writeSettings(part)
-      await new Promise((resolve) => setTimeout(resolve, 50))
+    for (let tries = 1; ; tries += 1) {
+      await using hub = await startHub({ mcpServers: { s: fixture('minimal') } })
+      const longest = await save(hub, [...saving, whole])
+      // Where the machine stood still meanwhile, the file has stayed as it was for as long as one that counts as saved.
+      if (longest > 80 && tries < 5) continue
+      await until('the new server is there', async () =>
+        (await toolNames(`${hub.url}/mcp`)).includes('t-echo'),
+      )
+      expect(hub.logged.filter((line) => line.level === 'error')).toEqual([])
+      return
     }
-    await until('the new server is there', async () => (await toolNames(`${hub.url}/mcp`)).includes('t-echo'))
-    expect(hub.logged.filter((line) => line.level === 'error')).toEqual([])
-  })
+  }, 60_000)
 
   test('of several quick changes the last one stays in force', async () => {
     await using hub = await startHub({ mcpServers: {} })

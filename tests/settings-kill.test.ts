@@ -65,7 +65,7 @@ describe('a settings file whose writer is killed at any moment', () => {
 
 describe('a settings database whose writer is killed at any moment', () => {
   test(`[R215] opens, is whole and never older than what was acknowledged, ${KILLS} times`, {
-    timeout: 180_000,
+    timeout: 600_000,
   }, async () => {
     const lanes = Array.from({ length: LANES }, async (_, lane) => {
       const home = join(folder, `database-${lane}`)

@@ -16,11 +16,16 @@ describe('the answer to a POST', () => {
   test('is JSON when there is one message, and an event stream when there are more', async () => {
     await using hub = await startHub(honest)
     const headers = await openSession(`${hub.url}/mcp`)
-    const plain = await raw(`${hub.url}/mcp`, {
-      headers,
-      body: rpc(1, 'tools/call', { name: 's-echo', arguments: { text: 'x' } }),
-    })
-    expect(plain.headers['content-type']).toBe('application/json')
+    // It is a stream as well when it takes long, which a machine that stands still can make of one, but not of each.
+    const types: unknown[] = []
+    while (types.length < 5 && !types.includes('application/json')) {
+      const plain = await raw(`${hub.url}/mcp`, {
+        headers,
+        body: rpc(1, 'tools/call', { name: 's-echo', arguments: { text: 'x' } }),
+      })
+      types.push(plain.headers['content-type'])
+    }
+    expect(types).toContain('application/json')
     const stream = await raw(`${hub.url}/mcp`, { headers, body: progressCall })
     expect(stream.headers['content-type']).toBe('text/event-stream')
     expect(stream.body).toMatch(/^id: \d+-0\nretry: \d+\ndata: \n\n/)
@@ -41,10 +46,11 @@ describe('the answer to a POST', () => {
     const headers = await openSession(`${hub.url}/mcp`)
     const answer = await raw(`${hub.url}/mcp`, {
       headers,
-      body: rpc(1, 'tools/call', { name: 's-wait', arguments: { ms: 600 } }),
+      body: rpc(1, 'tools/call', { name: 's-wait', arguments: { ms: 5_000 } }),
+      timeoutMs: 20_000,
     })
     expect(answer.headers['content-type']).toBe('text/event-stream')
-    expect(answer.body).toContain('waited 600 ms')
+    expect(answer.body).toContain('waited 5000 ms')
   })
 
   test('a notification and an answer get 202 without a body', async () => {
@@ -101,9 +107,9 @@ describe('a stream that breaks off', () => {
     const first = await openEvents(`${hub.url}/mcp`, {
       method: 'POST',
       headers,
-      body: rpc(3, 'tools/call', { name: 's-wait', arguments: { ms: 1_200 } }),
+      body: rpc(3, 'tools/call', { name: 's-wait', arguments: { ms: 6_000 } }),
     })
-    await until('the first event has come', () => first.events.length === 1)
+    await until('the first event has come', () => first.events.length >= 1)
     expect(first.events[0]?.data).toBe('')
     first.cut()
     const second = await openEvents(`${hub.url}/mcp`, {
@@ -111,7 +117,7 @@ describe('a stream that breaks off', () => {
       headers: { ...headers, 'last-event-id': first.events[0]?.id ?? '' },
     })
     await second.ended
-    expect(second.events.map(({ data }) => data).join()).toContain('waited 1200 ms')
+    expect(second.events.map(({ data }) => data).join()).toContain('waited 6000 ms')
   })
 
   test('an id that was never given is refused', async () => {
@@ -171,7 +177,7 @@ describe('the standalone stream', () => {
 
 describe('a session without traffic', () => {
   test('[R14] ends after sessionTimeout, and its memory is freed', async () => {
-    await using hub = await startHub({ ...honest, systemConfig: { sessionTimeout: 1_000 } })
+    await using hub = await startHub({ ...honest, systemConfig: { sessionTimeout: 3_000 } })
     const headers = await openSession(`${hub.url}/mcp`)
     expect((await raw(`${hub.url}/mcp`, { headers, body: rpc(1, 'ping') })).status).toBe(200)
     await until('it has ended', () => hub.standalone.hub.sessionCount === 0, 15_000)

