@@ -1,8 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { createSecureContext } from 'node:tls'
 import type { ClusterTls } from '../../domain/cluster-settings.ts'
-import { HubError, messageOf } from '../../domain/errors.ts'
+import { checkPair, type PemFile, readCertificates, readPem } from '../../state/pem/pem-files.ts'
 
 /** Contents of PEM files. */
 export interface TlsFiles {
@@ -14,15 +12,19 @@ export interface TlsFiles {
 /** @throws HubError `settings.invalid` for files that cannot be read, are no PEM files, or do not go together */
 export async function readTlsFiles(tls: ClusterTls | undefined): Promise<TlsFiles | undefined> {
   if (!tls) return undefined
+  const { certFile, keyFile, caFile } = tls
   const [cert, key, ca] = await Promise.all([
-    read('certificate', tls.certFile),
-    read('key', tls.keyFile),
-    read('authorities', tls.caFile),
+    certFile === undefined ? undefined : readCertificates(fileOf('certificate', certFile)),
+    keyFile === undefined ? undefined : readPem(fileOf('key', keyFile)),
+    caFile === undefined ? undefined : readCertificates(fileOf('authorities', caFile)),
   ])
-  checkCertificate('certificate', tls.certFile, cert)
-  checkCertificate('authorities', tls.caFile, ca)
-  checkPair(tls, cert, key)
+  if (cert !== undefined && key !== undefined)
+    checkPair({ cert, key }, { cert: `the certificate ${certFile}`, key: `The cluster's TLS key ${keyFile}` })
   return { cert, key, ca }
+}
+
+function fileOf(what: string, path: string): PemFile {
+  return { path, name: `The file of the cluster's TLS ${what}, ${path},` }
 }
 
 /** A sentence for the log where this node's own certificate is of no use today: the other nodes will refuse it. */
@@ -35,48 +37,4 @@ export function tlsWarning(files: TlsFiles | undefined, now: number): string | u
   if (now < validFromDate.getTime())
     return `The TLS certificate of this node counts only from ${validFromDate.toISOString()} on. Check the clock, or the certificate (CLUSTER_TLS_CERT).`
   return undefined
-}
-
-async function read(what: string, path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new HubError(
-      'settings.invalid',
-      `The file of the cluster's TLS ${what}, ${path}, cannot be read: ${messageOf(cause)}.`,
-      { cause, cure: 'Check the path and the rights of the file; it is a PEM file.' },
-    )
-  }
-}
-
-/** An authority that cannot be read would be passed over in silence, and every connection refused. */
-function checkCertificate(what: string, path: string | undefined, text: string | undefined): void {
-  if (text === undefined) return
-  try {
-    new X509Certificate(text)
-  } catch (cause) {
-    throw new HubError(
-      'settings.invalid',
-      `The file of the cluster's TLS ${what}, ${path}, holds no certificate that can be read: ${messageOf(cause)}.`,
-      { cause, cure: 'Give a PEM file: it begins with -----BEGIN CERTIFICATE-----.' },
-    )
-  }
-}
-
-function checkPair(
-  { certFile, keyFile }: ClusterTls,
-  cert: string | undefined,
-  key: string | undefined,
-): void {
-  if (cert === undefined || key === undefined) return
-  try {
-    createSecureContext({ cert, key })
-  } catch (cause) {
-    throw new HubError(
-      'settings.invalid',
-      `The cluster's TLS key ${keyFile} cannot be used with the certificate ${certFile}: ${messageOf(cause)}.`,
-      { cause, cure: 'Give the key that belongs to the certificate, as a PEM file without a passphrase.' },
-    )
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type DatabaseTls, mysqlTls, type PemFile, postgresTls, type Verified } from './database-tls.ts'
+import { type DatabaseTls, mysqlTls, type PemOption, postgresTls, type Verified } from './database-tls.ts'
 
 class Refused extends Error {}
 
@@ -18,7 +18,7 @@ function encrypted(verify: Verified, more: Partial<DatabaseTls> = {}): DatabaseT
   return { verify, ca: undefined, own: undefined, ...more }
 }
 
-function file(option: string, path: string): PemFile {
+function file(option: string, path: string): PemOption {
   return { option, path }
 }
 

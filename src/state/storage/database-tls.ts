@@ -3,8 +3,8 @@ import { isIP } from 'node:net'
 /** What of the server's certificate is checked: nothing, who has signed it, or that and the name in it. */
 export type Verified = 'nothing' | 'chain' | 'name'
 
-/** A PEM file, and the option that names it. */
-export interface PemFile {
+/** The option that names a PEM file, and its path. */
+export interface PemOption {
   readonly option: string
   readonly path: string
 }
@@ -12,9 +12,9 @@ export interface PemFile {
 export interface DatabaseTls {
   readonly verify: Verified
   /** Whose signatures count; `system`: those of the operating system's authorities; undefined: those of Node's. */
-  readonly ca: PemFile | 'system' | undefined
+  readonly ca: PemOption | 'system' | undefined
   /** What the hub shows of itself. */
-  readonly own: { readonly cert: PemFile; readonly key: PemFile } | undefined
+  readonly own: { readonly cert: PemOption; readonly key: PemOption } | undefined
 }
 
 /** Makes the error for what cannot be done as it is written. */
@@ -197,7 +197,7 @@ function readOwn(options: Options, vocabulary: Vocabulary, refuse: Refuse): Data
   return undefined
 }
 
-function readFileOption(options: Options, option: string, refuse: Refuse): PemFile | undefined {
+function readFileOption(options: Options, option: string, refuse: Refuse): PemOption | undefined {
   const path = options.get(option)
   if (path === '') throw refuse(`its ${option} names no file`, 'Give the path of a PEM file.')
   return path === undefined ? undefined : { option, path }
