@@ -45,7 +45,7 @@ export class Keyring {
   #owners: ReadonlyMap<string, Owner> = new Map()
   #loaded: boolean
   /** Who comes without a key. */
-  #nobody: Principal
+  #nobody: Principal = STRANGER
   #bearerAuth = true
   /** Whether there has been any key since the start: who removes the last one does not mean to let everybody in. */
   #guarded = false
@@ -53,7 +53,6 @@ export class Keyring {
   constructor(options: KeyringOptions) {
     this.#options = options
     this.#loaded = !options.stored
-    this.#nobody = this.#loaded ? ANONYMOUS : STRANGER
   }
 
   /**
@@ -71,8 +70,6 @@ export class Keyring {
     this.#stored = keys
     this.#owners = new Map([...owners].map((owner) => [owner.username, owner] as const))
     this.#loaded = true
-    // Where others have servers too, private ones are not for whoever can reach the hub.
-    this.#nobody = [...this.#owners.values()].every(({ role }) => role === 'admin') ? ANONYMOUS : STRANGER
     this.#rebuild()
   }
 
@@ -174,6 +171,9 @@ export class Keyring {
     }
     this.#entries = entries
     this.#byPrincipal = new Map([...entries.values()].map((entry) => [entry.principal.id, entry]))
+    // Where others have servers too, private ones are not for whoever can reach the hub.
+    const areAdmins = [...this.#owners.values()].every(({ role }) => role === 'admin')
+    this.#nobody = this.#loaded && areAdmins ? ANONYMOUS : STRANGER
     this.#guarded ||= this.#declared.length + this.#stored.length > 0
     // A key that is only switched off keeps its count: switching it on again is no fresh start.
     const existing = new Set(keys.map(({ tokenHash }) => tokenHash))

@@ -1,7 +1,7 @@
 import type { Identity, Permission } from '../access/permissions.ts'
 import { HubError } from '../domain/errors.ts'
 import { opensServer, scopeFromJson } from '../domain/key-scope.ts'
-import { ANONYMOUS } from '../domain/principal.ts'
+import { STRANGER } from '../domain/principal.ts'
 import { mayView, type Shareable } from '../domain/visibility.ts'
 import { type Config, ownershipOf } from './document.ts'
 import type { Authenticator } from './ports.ts'
@@ -11,8 +11,8 @@ export const NOBODY: Identity = {
   kind: 'open',
   username: undefined,
   keyId: undefined,
-  viewer: '',
-  principal: { ...ANONYMOUS, id: 'nobody', viewer: '', scope: scopeFromJson(undefined) },
+  viewer: STRANGER.viewer,
+  principal: { ...STRANGER, id: 'nobody', scope: scopeFromJson(undefined) },
 }
 
 /** A node of the cluster, which has shown the cluster token. */

@@ -14,7 +14,7 @@ import {
 } from '../../fleet/link/control.ts'
 import { CONTROL_LANE, type Link, type LinkHandler } from '../../fleet/link/link.ts'
 import { RemoteUpstreams } from '../../fleet/link/remote-upstreams.ts'
-import { fromWire, toWire } from '../../fleet/link/spec-wire.ts'
+import { toWire } from '../../fleet/link/spec-wire.ts'
 import { EventLog } from '../../fleet/membership/event-log.ts'
 import { httpProbe } from '../../fleet/membership/http-probe.ts'
 import { LoadMeter } from '../../fleet/membership/machine-load.ts'
@@ -80,7 +80,6 @@ export class Coordinator {
   readonly #probe: ReturnType<typeof httpProbe>
   readonly #meter = new LoadMeter()
   readonly #ties = new Map<string, Tie>()
-  /** By node. `text`: what they were read from. */
   readonly #pinned: PinnedServers
   #own: HubSettings | undefined
   #parts: Parts | undefined
@@ -295,7 +294,7 @@ export class Coordinator {
       this.#made.reconciler.linked(peer.id)
       this.#made.fleet.linked(peer.id, tie.upstreams)
     }
-    if (this.#pinned.set(peer.id, wire.map(fromWire), JSON.stringify(wire))) this.#options.onPinned()
+    if (this.#pinned.set(peer.id, wire)) this.#options.onPinned()
   }
 
   #beat(tie: Tie, { seq, revision, term, load, replicas }: Extract<ToCoordinator, { type: 'beat' }>): void {

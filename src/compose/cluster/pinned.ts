@@ -1,9 +1,11 @@
 import type { HubSettings, ServerSpec } from '../../domain/server-spec.ts'
+import { fromWire, type WireSpec } from '../../fleet/link/spec-wire.ts'
 import type { Logger } from '../../kernel/logger.ts'
 
 /** The servers that workers bring along. */
 export class PinnedServers {
   readonly #log: Logger
+  /** `text`: what they were read from. */
   readonly #byNode = new Map<string, { readonly specs: readonly ServerSpec[]; readonly text: string }>()
   #told: ReadonlySet<string> = new Set()
 
@@ -11,15 +13,11 @@ export class PinnedServers {
     this.#log = log
   }
 
-  /**
-   * These are the servers of a node.
-   * @param text says the same, to be compared
-   * @returns whether that is news
-   */
-  set(node: string, specs: readonly ServerSpec[], text: string): boolean {
-    const before = this.#byNode.get(node)
-    if (before ? before.text === text : specs.length === 0) return false
-    this.#byNode.set(node, { specs, text })
+  /** These are the servers of a node. Returns whether that is news. */
+  set(node: string, wire: readonly WireSpec[]): boolean {
+    const text = JSON.stringify(wire)
+    if (text === (this.#byNode.get(node)?.text ?? '[]')) return false
+    this.#byNode.set(node, { specs: wire.map(fromWire), text })
     return true
   }
 

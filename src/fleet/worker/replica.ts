@@ -197,12 +197,15 @@ export function unavailable(server: string, state: ReplicaState, now: number): H
       cure: `The hub tries again in ${seconds} s (failure ${state.failures} in a row).`,
     })
   }
-  const trouble = troubleOf(state)
-  const starts = trouble ? `is being started again after a failure: ${trouble.message}` : 'is still starting.'
-  const what = state.kind === 'terminated' ? 'was stopped or removed.' : starts
-  return new HubError('server.unavailable', `Server "${server}" ${what}`, {
+  return new HubError('server.unavailable', `Server "${server}" ${situationOf(state)}`, {
     data: { server, state: state.kind },
     retryAfter: 1,
     cure: 'Try again in a moment.',
   })
+}
+
+function situationOf(state: ReplicaState): string {
+  if (state.kind === 'terminated') return 'was stopped or removed.'
+  const trouble = troubleOf(state)
+  return trouble ? `is being started again after a failure: ${trouble.message}` : 'is still starting.'
 }

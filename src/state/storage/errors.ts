@@ -193,32 +193,23 @@ const CURES = {
   'tls-failed': 'See which versions of TLS the server speaks: the hub wants 1.2 or 1.3.',
 } as const
 
+function isUnavailable(failure: Failure): failure is keyof typeof SENTENCES {
+  return failure in SENTENCES
+}
+
 /** The one place that turns what an engine says into an error of the hub's. */
 export function storageError(error: unknown): unknown {
   if (error instanceof HubError) return error
   const failure = failureOf(error)
   const cause = withoutValues(error)
+  if (isUnavailable(failure))
+    return new HubError('storage.unavailable', `The database ${SENTENCES[failure]}.`, {
+      cause,
+      retryAfter: 5,
+      cure: CURES[failure],
+      data: { reason: failure },
+    })
   switch (failure) {
-    case 'away':
-    case 'denied':
-    case 'busy':
-    case 'full':
-    case 'read-only':
-    case 'broken':
-    case 'conflict':
-    case 'tls-required':
-    case 'tls-missing':
-    case 'tls-name':
-    case 'tls-expired':
-    case 'tls-untrusted':
-    case 'tls-client':
-    case 'tls-failed':
-      return new HubError('storage.unavailable', `The database ${SENTENCES[failure]}.`, {
-        cause,
-        retryAfter: 5,
-        cure: CURES[failure],
-        data: { reason: failure },
-      })
     case 'too-long':
       return new HubError('request.invalid-params', 'A value is too large for the database, or not text.', {
         cause,
