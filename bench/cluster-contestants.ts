@@ -4,8 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../tests/harness/ports.ts'
 import { type Contestant, stdioServer, untilReady, type Workplace } from './contestants.ts'
-import { freePort, type Processes, type Running } from './processes.ts'
+import type { Processes, Running } from './processes.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const token = 'a-token-for-the-bench-0123456789abcdef'

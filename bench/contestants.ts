@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../tests/harness/ports.ts'
 import { Connection, Session } from './mcp-client.ts'
 import { GarbageProbe } from './memory.ts'
-import { freePort, type Processes, type Running } from './processes.ts'
+import type { Processes, Running } from './processes.ts'
 
 export type Contestant = {
   name: string

@@ -134,11 +134,7 @@ describe('a coordinator that is killed and started again', () => {
 
     await cluster.coordinator.start()
     // Whichever worker came back first may have been given both.
-    await cluster.until('both workers have one again', async () => {
-      const running = await cluster.api.running('c')
-      return running.length === 2 && new Set(running.map(({ nodeId }) => nodeId)).size === 2
-    })
-    await cluster.untilRunning('c', 2)
+    await cluster.untilSpread('c', 2)
     await cluster.untilRunning('p', 1)
     const after = await counters(cluster)
     expect([after.managed.length, after.pinned]).toEqual([2, before.pinned])

@@ -1,6 +1,6 @@
 import { setTimeout as passed } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { Cluster, counter } from './harness/cluster.ts'
+import { Cluster } from './harness/cluster.ts'
 import {
   answerersBefore,
   type CallRecord,
@@ -10,7 +10,8 @@ import {
 } from './harness/history.ts'
 import { inFlight } from './harness/in-flight.ts'
 import { LinkProxy } from './harness/link-proxy.ts'
-import { LoadGenerator, LoadSession, moment } from './harness/load.ts'
+import { type LoadGenerator, LoadSession, moment } from './harness/load.ts'
+import { loadBoth, SHARED_AND_OWN } from './harness/two-loads.ts'
 
 /** Far longer than the link is away in these tests. */
 const HEARTBEAT = { intervalMs: 500, timeoutMs: 8_000 }
@@ -33,12 +34,7 @@ async function start(): Promise<World> {
     cluster.addWorker({ id: 'worker-2' }),
   ])
   // Only now, so that they are spread.
-  await cluster.edit((journals) => ({
-    mcpServers: {
-      c: counter(journals, { replicas: 2 }),
-      own: counter(journals, { isolation: 'session', replicas: 2 }),
-    },
-  }))
+  await cluster.edit(SHARED_AND_OWN)
   for (const server of ['c', 'own']) await cluster.untilSpread(server, 2)
   const all = opening.move()
   return {
@@ -47,17 +43,6 @@ async function start(): Promise<World> {
     pid: cluster.worker('worker-1').pid,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
-}
-
-async function loads(cluster: Cluster) {
-  const shared = await LoadGenerator.start({ url: cluster.endpoint('c'), tool: 'next', sessions: 16 })
-  const own = await LoadGenerator.start({
-    url: cluster.endpoint('own'),
-    tool: 'next',
-    sessions: 8,
-    pauseMs: 50,
-  })
-  return { shared, own }
 }
 
 /** Clients that were answered by the worker behind the proxy last. */
@@ -99,7 +84,7 @@ describe('a link that is cut for less than the heartbeat timeout', () => {
   test('costs no session and no process; stateless sessions go on at once with the other replica', async () => {
     await using world = await start()
     const { cluster, proxy, pid } = world
-    const { shared, own } = await loads(cluster)
+    const { shared, own } = await loadBoth(cluster)
     const cutAt = moment()
     proxy.cut()
     await passed(CUT_MS)
@@ -148,7 +133,7 @@ describe('a link that is open and carries nothing', () => {
   test('is noticed by both sides, and made anew before the lease is over: sessions keep their processes', async () => {
     await using world = await start()
     const { cluster, proxy, pid } = world
-    const { shared, own } = await loads(cluster)
+    const { shared, own } = await loadBoth(cluster)
     const deadAt = moment()
     proxy.swallow()
     await cluster.until(

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Cluster, counter } from './harness/cluster.ts'
 import { answerersBefore, checkHistory } from './harness/history.ts'
 import { LoadGenerator, moment } from './harness/load.ts'
+import { loadBoth, SHARED_AND_OWN } from './harness/two-loads.ts'
 import { isAlive } from './harness/wait.ts'
 
 /** How much later than the rule says a state may be seen: the look itself, and a machine that is busy. */
@@ -14,25 +15,14 @@ async function untilState(cluster: Cluster, id: string, state: string, ms: numbe
 describe('a worker that falls silent with its connections open', () => {
   test('[R13] [R65] [R134] is unhealthy, then offline and replaced; what it had ends when it is back; no session is held twice', async () => {
     await using cluster = await Cluster.start({
-      coordinator: (journals) => ({
-        mcpServers: {
-          c: counter(journals, { replicas: 2 }),
-          own: counter(journals, { isolation: 'session', replicas: 2 }),
-        },
-      }),
+      coordinator: SHARED_AND_OWN,
       workers: 3,
     })
     await cluster.untilRunning('c', 2)
     await cluster.untilRunning('own', 2)
     const [replica] = await cluster.api.replicas('c')
     const victim = cluster.worker(replica?.nodeId ?? '')
-    const shared = await LoadGenerator.start({ url: cluster.endpoint('c'), tool: 'next', sessions: 16 })
-    const own = await LoadGenerator.start({
-      url: cluster.endpoint('own'),
-      tool: 'next',
-      sessions: 6,
-      pauseMs: 50,
-    })
+    const { shared, own } = await loadBoth(cluster)
     const { timeoutMs } = cluster.heartbeat
 
     const stoppedAt = moment()

@@ -11,6 +11,7 @@ import {
   CERTIFIED,
   type DatabaseServer,
   type DatabaseSetup,
+  PASSWORD,
   startMariaDb,
   startPostgres,
 } from './harness/databases.ts'
@@ -20,7 +21,6 @@ import { user } from './storage-contract/records.ts'
 
 /** Installing a server takes its time, once. */
 const START_MS = 300_000
-const PASSWORD = 'p@ss:w/rd?#%'
 
 let folder: string
 let ours: Authority

@@ -40,7 +40,7 @@ export interface DatabaseSetup {
 export const CERTIFIED = 'certified'
 
 /** It holds all that makes passwords hard to read in a DSN. */
-const PASSWORD = 'p@ss:w/rd?#%'
+export const PASSWORD = 'p@ss:w/rd?#%'
 const USER = 'flotilla'
 
 const root = process.getuid?.() === 0
@@ -89,9 +89,7 @@ export async function startPostgres({ tls }: DatabaseSetup = {}): Promise<Databa
       ...(tls ? tlsArguments(folder, (option, path) => ['-c', `ssl_${option}_file=${path}`]) : []),
     ],
     account,
-    beforeStart: async () => {
-      if (tls) await installTls(tls(), folder, account)
-    },
+    beforeStart: async () => installTls(tls?.(), folder, account),
     isUp: () => psql('postgres', 'select 1'),
     query: async (sql) => (await psql('postgres', sql)).stdout,
     dsn: (name) => `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${name}`,
@@ -153,9 +151,7 @@ export async function startMariaDb({ tls }: DatabaseSetup = {}): Promise<Databas
       ...user,
     ],
     account: undefined,
-    beforeStart: async () => {
-      if (tls) await installTls(tls(), folder, account)
-    },
+    beforeStart: async () => installTls(tls?.(), folder, account),
     isUp: () => client('select 1'),
     query: async (sql) => (await client(sql)).stdout,
     dsn: (name) => `${USER}:${PASSWORD}@tcp(127.0.0.1:${port})/${name}`,
@@ -260,7 +256,12 @@ function tlsArguments(folder: string, write: (option: string, path: string) => s
 }
 
 /** PostgreSQL takes no key that others can read. */
-async function installTls(tls: ServerTls, folder: string, account: Account | undefined): Promise<void> {
+async function installTls(
+  tls: ServerTls | undefined,
+  folder: string,
+  account: Account | undefined,
+): Promise<void> {
+  if (!tls) return
   for (const option of TLS_FILES) {
     const path = join(folder, `${option}.pem`)
     await copyFile(tls[option], path)

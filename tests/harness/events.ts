@@ -36,3 +36,11 @@ export async function openEvents(
   })
   return { status: response.statusCode ?? 0, events, ended, cut: () => void request?.destroy() }
 }
+
+/** What the events of a whole stream say, those left out that say nothing. */
+export function dataOf(stream: string): string[] {
+  return stream.split(/\r?\n/).flatMap((line) => {
+    const data = line.startsWith('data:') ? line.slice('data:'.length).trim() : ''
+    return data === '' ? [] : [data]
+  })
+}

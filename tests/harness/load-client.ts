@@ -1,5 +1,6 @@
 import { Client } from 'undici'
 import { z } from 'zod'
+import { dataOf } from './events.ts'
 
 const messageSchema = z.looseObject({
   id: z.unknown().optional(),
@@ -174,9 +175,6 @@ async function send(http: Client, { path, headers, body, timeoutMs }: Sending): 
 
 function messagesOf(text: string, type: string): RpcMessage[] {
   if (type.startsWith('text/event-stream'))
-    return text.split(/\r?\n/).flatMap((line) => {
-      const data = line.startsWith('data:') ? line.slice(5).trim() : ''
-      return data === '' ? [] : [messageSchema.parse(JSON.parse(data))]
-    })
+    return dataOf(text).map((data) => messageSchema.parse(JSON.parse(data)))
   return type.startsWith('application/json') && text !== '' ? [messageSchema.parse(JSON.parse(text))] : []
 }

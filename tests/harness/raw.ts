@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { dataOf } from './events.ts'
 
 export interface RawAnswer {
   readonly status: number
@@ -46,7 +47,7 @@ export function raw(
             status: response.statusCode ?? 0,
             headers: response.headers,
             body: text,
-            json: parse(isStream(response) ? lastMessage(text) : text),
+            json: parse(isStream(response) ? (dataOf(text).at(-1) ?? '') : text),
           })
         })
       },
@@ -59,11 +60,6 @@ export function raw(
 /** A hub answers a call that takes a while as a stream; on a busy machine that may be any call. */
 function isStream({ headers }: IncomingMessage): boolean {
   return headers['content-type']?.startsWith('text/event-stream') ?? false
-}
-
-function lastMessage(text: string): string {
-  const messages = text.split(/\r?\n/).filter((line) => /^data: *\S/.test(line))
-  return messages.at(-1)?.slice('data:'.length) ?? ''
 }
 
 function parse(text: string): RawAnswer['json'] {

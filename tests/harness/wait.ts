@@ -43,9 +43,8 @@ function isZombie(pid: number): boolean {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
   } catch (error) {
-    // It ended between the two looks.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true
+    // It has ended since the look before.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return true
     throw error
   }
 }
